@@ -1,0 +1,1 @@
+//! Findings: measurements, clinical scores and their definitions.

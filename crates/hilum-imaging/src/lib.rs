@@ -1,0 +1,1 @@
+//! Image-analysis kernels on volumes: morphology, components, distance, sheetness, projections.

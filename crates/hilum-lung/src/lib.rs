@@ -1,0 +1,1 @@
+//! The pneumonia product: lungs, lobes, lesions and findings of a chest CT.

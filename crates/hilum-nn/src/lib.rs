@@ -1,0 +1,1 @@
+//! Network descriptions, weights, model cards and the CPU inference engine.

@@ -1,0 +1,1 @@
+//! Anthropomorphic chest CT phantoms with known answers.

@@ -1,0 +1,1 @@
+//! Findings to HTML, PDF and key pictures.

@@ -1,0 +1,1 @@
+//! Patient space and sampled volumes: geometry, voxels, label maps, resampling.

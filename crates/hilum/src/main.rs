@@ -1,0 +1,2 @@
+//! The Hilum command line.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Automation of the repository: `cargo xtask check|test`.
+fn main() {}
