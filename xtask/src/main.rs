@@ -1,2 +1,71 @@
-//! Automation of the repository: `cargo xtask check|test`.
-fn main() {}
+//! Automation of the repository. `cargo xtask test` runs everything; `cargo xtask check` is what every commit should pass.
+
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+/// Automation of the Hilum repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Formatting, house rules, clippy and rustdoc without warnings.
+    Check,
+    /// Everything: `check`, all unit, integration, property and documentation tests, and the end-to-end runs.
+    Test,
+}
+
+fn main() -> Result<()> {
+    let root = root();
+    let started = Instant::now();
+    match Arguments::parse().task {
+        Task::Check => check(&root)?,
+        Task::Test => {
+            check(&root)?;
+            cargo(&root, &["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
+            cargo(&root, &["test", "--workspace", "--doc"])?;
+        }
+    }
+    eprintln!("done in {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn check(root: &Path) -> Result<()> {
+    tidy::check(root)?;
+    cargo(root, &["fmt", "--all", "--check"])?;
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    run(Command::new(cargo_path()).args(doc).env("RUSTDOCFLAGS", "-D warnings").current_dir(root))
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
+    run(Command::new(cargo_path()).args(arguments).current_dir(root))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    eprintln!("\n== {command:?}");
+    let status = command.status().with_context(|| format!("could not start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}");
+    }
+    Ok(())
+}
+
+fn cargo_path() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// The root of the workspace: the parent of this package.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}

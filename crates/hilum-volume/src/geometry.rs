@@ -20,17 +20,13 @@ pub struct Geometry {
 #[non_exhaustive]
 pub enum GeometryError {
     /// One side of the grid has no voxels.
-    #[error(
-        "a grid needs at least one voxel along every axis, not {shape:?} (slices, rows, columns)"
-    )]
+    #[error("a grid needs at least one voxel along every axis, not {shape:?} (slices, rows, columns)")]
     Empty {
         /// Slices, rows, columns.
         shape: [usize; 3],
     },
     /// A spacing is not a positive finite number.
-    #[error(
-        "voxel spacing must be positive and finite, not {spacing_mm:?} mm (slice, row, column)"
-    )]
+    #[error("voxel spacing must be positive and finite, not {spacing_mm:?} mm (slice, row, column)")]
     Spacing {
         /// Slice, row and column spacing.
         spacing_mm: [f64; 3],
@@ -63,22 +59,11 @@ impl Geometry {
         if !finite || !axes.iter().all(|a| (a.length_mm() - 1.0).abs() < 0.01) {
             return Err(GeometryError::Axes);
         }
-        let axes = axes.map(|a| {
-            if (a.length_mm() - 1.0).abs() < 1e-12 {
-                a
-            } else {
-                a.times(1.0 / a.length_mm())
-            }
-        });
+        let axes = axes.map(|a| if (a.length_mm() - 1.0).abs() < 1e-12 { a } else { a.times(1.0 / a.length_mm()) });
         if axes[0].dot(axes[1].cross(axes[2])).abs() < 1e-3 {
             return Err(GeometryError::Axes);
         }
-        Ok(Self {
-            shape,
-            origin,
-            axes,
-            spacing_mm,
-        })
+        Ok(Self { shape, origin, axes, spacing_mm })
     }
 
     /// An axial grid in the radiological convention: slices grow to the head (+z), rows to the back (+y), columns to the
@@ -86,16 +71,8 @@ impl Geometry {
     ///
     /// # Errors
     /// As [`Geometry::new`].
-    pub fn axial(
-        shape: [usize; 3],
-        origin: PatientPoint,
-        spacing_mm: [f64; 3],
-    ) -> Result<Self, GeometryError> {
-        let axes = [
-            PatientVector([0.0, 0.0, 1.0]),
-            PatientVector([0.0, 1.0, 0.0]),
-            PatientVector([1.0, 0.0, 0.0]),
-        ];
+    pub fn axial(shape: [usize; 3], origin: PatientPoint, spacing_mm: [f64; 3]) -> Result<Self, GeometryError> {
+        let axes = [PatientVector([0.0, 0.0, 1.0]), PatientVector([0.0, 1.0, 0.0]), PatientVector([1.0, 0.0, 0.0])];
         Self::new(shape, origin, axes, spacing_mm)
     }
 
@@ -163,9 +140,7 @@ impl Geometry {
     /// The patient position of a voxel-space position.
     #[must_use]
     pub fn patient_from_voxel(&self, at: VoxelPoint) -> PatientPoint {
-        (0..3).fold(self.origin, |p, a| {
-            p.plus(self.axes[a].times(self.spacing_mm[a] * at.0[a]))
-        })
+        (0..3).fold(self.origin, |p, a| p.plus(self.axes[a].times(self.spacing_mm[a] * at.0[a])))
     }
 
     /// The patient position of a voxel's centre.
@@ -180,11 +155,7 @@ impl Geometry {
         let d = point.minus(self.origin);
         let [s, r, c] = self.axes;
         let det = s.dot(r.cross(c));
-        let along = [
-            d.dot(r.cross(c)) / det,
-            s.dot(d.cross(c)) / det,
-            s.dot(r.cross(d)) / det,
-        ];
+        let along = [d.dot(r.cross(c)) / det, s.dot(d.cross(c)) / det, s.dot(r.cross(d)) / det];
         VoxelPoint(std::array::from_fn(|a| along[a] / self.spacing_mm[a]))
     }
 
@@ -196,17 +167,9 @@ impl Geometry {
         if shape.contains(&0) {
             return Err(GeometryError::Empty { shape });
         }
-        let spacing_mm: [f64; 3] =
-            std::array::from_fn(|a| self.spacing_mm[a] * self.shape[a] as f64 / shape[a] as f64);
-        let centre = VoxelPoint(std::array::from_fn(|a| {
-            0.5 * (spacing_mm[a] / self.spacing_mm[a] - 1.0)
-        }));
-        Self::new(
-            shape,
-            self.patient_from_voxel(centre),
-            self.axes,
-            spacing_mm,
-        )
+        let spacing_mm: [f64; 3] = std::array::from_fn(|a| self.spacing_mm[a] * self.shape[a] as f64 / shape[a] as f64);
+        let centre = VoxelPoint(std::array::from_fn(|a| 0.5 * (spacing_mm[a] / self.spacing_mm[a] - 1.0)));
+        Self::new(shape, self.patient_from_voxel(centre), self.axes, spacing_mm)
     }
 
     /// The part of the grid that starts at `start` and has `shape` voxels.

@@ -21,19 +21,10 @@ impl AxisOrder {
     /// All 48 orders: six permutations with eight combinations of reversal.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let permutations = [
-            [0, 1, 2],
-            [0, 2, 1],
-            [1, 0, 2],
-            [1, 2, 0],
-            [2, 0, 1],
-            [2, 1, 0],
-        ];
+        let permutations = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
         permutations
             .iter()
-            .flat_map(|p| {
-                (0..8u8).map(move |bits| Self(std::array::from_fn(|a| (p[a], bits >> a & 1 == 1))))
-            })
+            .flat_map(|p| (0..8u8).map(move |bits| Self(std::array::from_fn(|a| (p[a], bits >> a & 1 == 1)))))
             .collect()
     }
 
@@ -42,11 +33,7 @@ impl AxisOrder {
     #[must_use]
     pub fn towards(geometry: &Geometry, orientation: Orientation) -> Self {
         let Orientation::Axial = orientation;
-        let targets = [
-            PatientVector([0.0, 0.0, 1.0]),
-            PatientVector([0.0, 1.0, 0.0]),
-            PatientVector([1.0, 0.0, 0.0]),
-        ];
+        let targets = [PatientVector([0.0, 0.0, 1.0]), PatientVector([0.0, 1.0, 0.0]), PatientVector([1.0, 0.0, 0.0])];
         let axes = geometry.axes();
         let cosine = |target: usize, source: usize| axes[source].dot(targets[target]);
         let score = |order: &Self| {
@@ -54,19 +41,10 @@ impl AxisOrder {
                 .0
                 .iter()
                 .enumerate()
-                .map(|(t, (s, reversed))| {
-                    if *reversed {
-                        -cosine(t, *s)
-                    } else {
-                        cosine(t, *s)
-                    }
-                })
+                .map(|(t, (s, reversed))| if *reversed { -cosine(t, *s) } else { cosine(t, *s) })
                 .sum::<f64>()
         };
-        Self::all()
-            .into_iter()
-            .max_by(|a, b| score(a).total_cmp(&score(b)))
-            .unwrap_or(Self::IDENTITY)
+        Self::all().into_iter().max_by(|a, b| score(a).total_cmp(&score(b))).unwrap_or(Self::IDENTITY)
     }
 
     /// The order that undoes this one.
@@ -90,22 +68,11 @@ impl Geometry {
                 corner[axis] = (self.shape()[axis] - 1) as f64;
             }
         }
-        let axes = order.0.map(|(a, reversed)| {
-            if reversed {
-                self.axes()[a].times(-1.0)
-            } else {
-                self.axes()[a]
-            }
-        });
+        let axes = order.0.map(|(a, reversed)| if reversed { self.axes()[a].times(-1.0) } else { self.axes()[a] });
         let shape = order.0.map(|(a, _)| self.shape()[a]);
         let spacing_mm = order.0.map(|(a, _)| self.spacing_mm()[a]);
-        Self::new(
-            shape,
-            self.patient_from_voxel(VoxelPoint(corner)),
-            axes,
-            spacing_mm,
-        )
-        .expect("reordered axes of a valid grid are valid")
+        Self::new(shape, self.patient_from_voxel(VoxelPoint(corner)), axes, spacing_mm)
+            .expect("reordered axes of a valid grid are valid")
     }
 }
 
@@ -116,13 +83,7 @@ impl<T: Copy> Volume<T> {
         let geometry = self.geometry().reordered(order);
         let source = self.shape();
         let stride = [source[1] * source[2], source[2], 1];
-        let step = order.0.map(|(a, reversed)| {
-            if reversed {
-                -(stride[a] as isize)
-            } else {
-                stride[a] as isize
-            }
-        });
+        let step = order.0.map(|(a, reversed)| if reversed { -(stride[a] as isize) } else { stride[a] as isize });
         let start: isize = order
             .0
             .iter()
@@ -134,9 +95,7 @@ impl<T: Copy> Volume<T> {
         for s in 0..slices as isize {
             for r in 0..rows as isize {
                 let line = start + s * step[0] + r * step[1];
-                data.extend(
-                    (0..columns as isize).map(|c| self.data()[(line + c * step[2]) as usize]),
-                );
+                data.extend((0..columns as isize).map(|c| self.data()[(line + c * step[2]) as usize]));
             }
         }
         Self::new(geometry, data).expect("reordering keeps the number of voxels")

@@ -39,10 +39,7 @@ impl<T> Volume<T> {
         if data.len() == geometry.len() {
             Ok(Self { geometry, data })
         } else {
-            Err(VolumeError::Length {
-                expected: geometry.len(),
-                actual: data.len(),
-            })
+            Err(VolumeError::Length { expected: geometry.len(), actual: data.len() })
         }
     }
 
@@ -99,10 +96,7 @@ impl<T> Volume<T> {
     /// Every voxel through `f`, on the same grid.
     #[must_use]
     pub fn map<U>(&self, f: impl FnMut(&T) -> U) -> Volume<U> {
-        Volume {
-            geometry: self.geometry.clone(),
-            data: self.data.iter().map(f).collect(),
-        }
+        Volume { geometry: self.geometry.clone(), data: self.data.iter().map(f).collect() }
     }
 }
 
@@ -178,8 +172,6 @@ impl LabelMap {
     /// Volume of one label in millilitres.
     #[must_use]
     pub fn volume_ml(&self, label: u8) -> f64 {
-        self.0.data().iter().filter(|l| **l == label).count() as f64
-            * self.geometry().voxel_volume_mm3()
-            / 1000.0
+        self.0.data().iter().filter(|l| **l == label).count() as f64 * self.geometry().voxel_volume_mm3() / 1000.0
     }
 }
