@@ -1,0 +1,3 @@
+//! Through the public API only.
+
+mod nifti;
