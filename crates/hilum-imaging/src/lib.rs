@@ -1,1 +1,26 @@
-//! Image-analysis kernels on volumes: morphology, components, distance, sheetness, projections.
+//! Image-analysis kernels on volumes; they know no anatomy.
+//!
+//! Every function takes volumes on their grid and returns volumes on the same grid, or pictures. Lengths are millimetres
+//! on any spacing; arrays are `[slice, row, column]`. Work is spread over rayon's threads, and results do not depend on
+//! how many there are.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`components`] | connected components, largest, holes, reconstruction |
+//! | [`distance`] | exact Euclidean distance |
+//! | [`extent`] | boxes of voxels |
+//! | [`filter`] | Gaussian, box mean, median, also within a mask |
+//! | [`hessian`] | sheets and tubes |
+//! | [`grey`] | grey-value morphology |
+//! | [`morphology`] | dilation, erosion, opening, closing |
+//! | [`projection`] | reformatted planes and slabs |
+
+pub mod components;
+pub mod distance;
+pub mod extent;
+pub mod filter;
+pub mod grey;
+pub mod hessian;
+pub mod morphology;
+pub mod projection;
+mod stack;
