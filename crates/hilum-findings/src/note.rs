@@ -1,0 +1,68 @@
+//! Remarks that travel with the findings: notes, definitions, reasons for what is not known.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How much a note should worry its reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// For the record; the result is not affected.
+    Info,
+    /// The result may be a little off.
+    Warning,
+    /// The result should be checked by eye.
+    Severe,
+}
+
+/// A remark on the series or on the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Note {
+    /// Stable name, such as `thick-slices`.
+    pub code: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// One sentence for people.
+    pub text: String,
+}
+
+/// Why a value is null.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotKnown {
+    /// Path of the field from the root, joined by dots, `[]` standing for every element of a list:
+    /// `lesions.slices[].probability`. The name of a group stands for all that is null within it.
+    pub field: String,
+    /// One sentence for people.
+    pub reason: String,
+}
+
+/// What a number means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Definition {
+    /// Path of the field it explains, written as in `not_known`.
+    pub field: String,
+    /// Its name for people.
+    pub name: String,
+    /// How it is computed, cut points included.
+    pub text: String,
+    /// Publication it is taken from.
+    pub source: Option<String>,
+    /// Whether a part of the definition is an assumption of ours that no publication supports.
+    pub assumption: bool,
+}
+
+impl Note {
+    /// A note.
+    #[must_use]
+    pub fn new(code: impl Into<String>, severity: Severity, text: impl Into<String>) -> Self {
+        Self { code: code.into(), severity, text: text.into() }
+    }
+}
+
+impl NotKnown {
+    /// The reason why `field` is null.
+    #[must_use]
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the findings through their public interface.
+
+mod contract;
