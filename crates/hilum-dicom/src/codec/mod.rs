@@ -1,0 +1,68 @@
+//! Unpacking one frame of one component. All decoders are memory-safe Rust and are given the size the header declares,
+//! which was checked against the limits, so a frame cannot ask for more memory than that.
+
+mod jpeg_lossless;
+mod rle;
+
+use crate::syntax::Codec;
+
+/// What a frame is expected to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameSize {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// 8 or 16.
+    pub(crate) bits_allocated: u16,
+}
+
+/// A frame that cannot be unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Undecodable;
+
+/// The stored numbers of a frame, row by row, each in the low bits of its word; signed numbers in two's complement.
+pub(crate) fn decode(codec: Codec, bytes: &[u8], size: FrameSize, big_endian: bool) -> Result<Vec<u16>, Undecodable> {
+    let stored = match codec {
+        Codec::Native | Codec::Encapsulated => native(bytes, size, big_endian)?,
+        Codec::Rle => rle::decode(bytes, size)?,
+        Codec::JpegLossless => jpeg_lossless::decode(bytes, size.rows, size.columns)?,
+        Codec::JpegLs => jpeg_ls(bytes, size)?,
+        Codec::Jpeg2000 => jpeg_2000(bytes, size)?,
+    };
+    if stored.len() == size.rows * size.columns { Ok(stored) } else { Err(Undecodable) }
+}
+
+fn native(bytes: &[u8], size: FrameSize, big_endian: bool) -> Result<Vec<u16>, Undecodable> {
+    let pixels = size.rows * size.columns;
+    match size.bits_allocated {
+        8 => Ok(bytes.get(..pixels).ok_or(Undecodable)?.iter().map(|b| u16::from(*b)).collect()),
+        16 => {
+            let words = bytes.get(..2 * pixels).ok_or(Undecodable)?.chunks_exact(2).map(|w| [w[0], w[1]]);
+            Ok(if big_endian {
+                words.map(u16::from_be_bytes).collect()
+            } else {
+                words.map(u16::from_le_bytes).collect()
+            })
+        }
+        _ => Err(Undecodable),
+    }
+}
+
+fn jpeg_ls(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
+    let (columns, rows) = (size.columns as u32, size.rows as u32);
+    // The decoder refuses a stream whose frame header names another size.
+    let (stored, width, height) = jpegls::decode(bytes, columns, rows).map_err(|_| Undecodable)?;
+    if (width, height) == (columns, rows) { Ok(stored) } else { Err(Undecodable) }
+}
+
+fn jpeg_2000(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
+    use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
+    let image = Image::new(bytes, &DecodeSettings::default()).map_err(|_| Undecodable)?;
+    if (image.width() as usize, image.height() as usize) != (size.columns, size.rows) {
+        return Err(Undecodable);
+    }
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(|_| Undecodable)?;
+    let [component] = decoded.components() else { return Err(Undecodable) };
+    // Whole numbers of up to 16 bits are exact in single precision.
+    Ok(component.samples().iter().map(|value| value.round() as i32 as u16).collect())
+}
