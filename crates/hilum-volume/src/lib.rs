@@ -7,9 +7,11 @@
 mod geometry;
 mod orientation;
 mod point;
+mod resample;
 mod volume;
 
 pub use geometry::{Geometry, GeometryError};
 pub use orientation::{AxisOrder, Orientation};
 pub use point::{PatientPoint, PatientVector, VoxelIndex, VoxelPoint};
+pub use resample::{Intensity, Interpolation};
 pub use volume::{LabelMap, Mask, Volume, VolumeError};

@@ -1,6 +1,7 @@
 //! Reordering of axes without interpolation: the voxels move in memory, never in the patient.
 
-use crate::{Geometry, PatientVector, Volume, VoxelPoint};
+use crate::{Geometry, LabelMap, PatientVector, Volume, VoxelPoint};
+use rayon::prelude::*;
 
 /// Which source axis becomes each axis, and whether it is reversed: `(source axis, reversed)` for the new slice, row and
 /// column axis.
@@ -30,21 +31,24 @@ impl AxisOrder {
 
     /// The order that brings `geometry` closest to `orientation`: each patient direction is given the axis that runs most
     /// along it.
+    ///
+    /// The choice depends on the axes in the patient alone, not on the order in which they are stored, also where an
+    /// oblique grid is equally close in several orders.
     #[must_use]
     pub fn towards(geometry: &Geometry, orientation: Orientation) -> Self {
         let Orientation::Axial = orientation;
         let targets = [PatientVector([0.0, 0.0, 1.0]), PatientVector([0.0, 1.0, 0.0]), PatientVector([1.0, 0.0, 0.0])];
-        let axes = geometry.axes();
-        let cosine = |target: usize, source: usize| axes[source].dot(targets[target]);
-        let score = |order: &Self| {
-            order
-                .0
-                .iter()
-                .enumerate()
-                .map(|(t, (s, reversed))| if *reversed { -cosine(t, *s) } else { cosine(t, *s) })
-                .sum::<f64>()
+        let directions = |order: &Self| {
+            order.0.map(|(a, reversed)| if reversed { geometry.axes()[a].times(-1.0) } else { geometry.axes()[a] })
         };
-        Self::all().into_iter().max_by(|a, b| score(a).total_cmp(&score(b))).unwrap_or(Self::IDENTITY)
+        // In billionths, so that rounding does not decide between equals; the components of the axes then do.
+        let rounded = |v: f64| (v * 1e9).round() as i64;
+        let closeness = |order: &Self| {
+            let axes = directions(order);
+            let sum: f64 = (0..3).map(|a| axes[a].dot(targets[a])).sum();
+            (rounded(sum), axes.map(|axis| axis.0.map(rounded)))
+        };
+        Self::all().into_iter().max_by_key(closeness).unwrap_or(Self::IDENTITY)
     }
 
     /// The order that undoes this one.
@@ -76,10 +80,13 @@ impl Geometry {
     }
 }
 
-impl<T: Copy> Volume<T> {
+impl<T: Copy + Send + Sync> Volume<T> {
     /// The same voxels in another memory order; every voxel keeps its patient position.
     #[must_use]
     pub fn reordered(&self, order: AxisOrder) -> Self {
+        if order == AxisOrder::IDENTITY {
+            return self.clone();
+        }
         let geometry = self.geometry().reordered(order);
         let source = self.shape();
         let stride = [source[1] * source[2], source[2], 1];
@@ -90,14 +97,24 @@ impl<T: Copy> Volume<T> {
             .filter(|(_, reversed)| *reversed)
             .map(|(a, _)| ((source[*a] - 1) * stride[*a]) as isize)
             .sum();
-        let [slices, rows, columns] = geometry.shape();
-        let mut data = Vec::with_capacity(geometry.len());
-        for s in 0..slices as isize {
-            for r in 0..rows as isize {
-                let line = start + s * step[0] + r * step[1];
-                data.extend((0..columns as isize).map(|c| self.data()[(line + c * step[2]) as usize]));
+        let [_, rows, columns] = geometry.shape();
+        let mut data = vec![self.data()[0]; geometry.len()];
+        data.par_chunks_mut(rows * columns).enumerate().for_each(|(s, slice)| {
+            for (r, row) in slice.chunks_mut(columns).enumerate() {
+                let line = start + s as isize * step[0] + r as isize * step[1];
+                for (c, value) in row.iter_mut().enumerate() {
+                    *value = self.data()[(line + c as isize * step[2]) as usize];
+                }
             }
-        }
+        });
         Self::new(geometry, data).expect("reordering keeps the number of voxels")
+    }
+}
+
+impl LabelMap {
+    /// The same labels in another memory order; every voxel keeps its patient position.
+    #[must_use]
+    pub fn reordered(&self, order: AxisOrder) -> Self {
+        Self::new(self.labels().reordered(order))
     }
 }

@@ -55,6 +55,12 @@ impl PatientVector {
         Self([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
     }
 
+    /// The sum of two vectors.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|a| self.0[a] + other.0[a]))
+    }
+
     /// The vector multiplied by `factor`.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {

@@ -1,6 +1,6 @@
 //! Voxels on a grid.
 
-use crate::{Geometry, VoxelIndex};
+use crate::{Geometry, GeometryError, VoxelIndex};
 
 /// Voxels of type `T` on a [`Geometry`], ordered `[slice, row, column]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,6 +109,38 @@ impl<T: Clone> Volume<T> {
     }
 }
 
+impl<T: Copy> Volume<T> {
+    /// The part of the volume that starts at `start` and has `shape` voxels; every voxel keeps its patient position.
+    ///
+    /// # Errors
+    /// [`GeometryError::Empty`] if the box is empty or reaches outside.
+    pub fn crop(&self, start: VoxelIndex, shape: [usize; 3]) -> Result<Self, GeometryError> {
+        let geometry = self.geometry.crop(start, shape)?;
+        let mut data = Vec::with_capacity(geometry.len());
+        for s in start[0]..start[0] + shape[0] {
+            for r in start[1]..start[1] + shape[1] {
+                let at = self.geometry.offset([s, r, start[2]]);
+                data.extend_from_slice(&self.data[at..at + shape[2]]);
+            }
+        }
+        Ok(Self { geometry, data })
+    }
+
+    /// Overwrites the box that starts at `start` with the voxels of `part`, the way back from [`Volume::crop`].
+    ///
+    /// # Errors
+    /// [`GeometryError::Empty`] if the box reaches outside; the volume is then unchanged.
+    pub fn paste(&mut self, start: VoxelIndex, part: &Self) -> Result<(), GeometryError> {
+        let shape = part.shape();
+        self.geometry.crop(start, shape)?;
+        for (line, values) in part.data.chunks(shape[2]).enumerate() {
+            let at = self.geometry.offset([start[0] + line / shape[1], start[1] + line % shape[1], start[2]]);
+            self.data[at..at + shape[2]].copy_from_slice(values);
+        }
+        Ok(())
+    }
+}
+
 impl<T> std::ops::Index<VoxelIndex> for Volume<T> {
     type Output = T;
 
@@ -161,6 +193,20 @@ impl LabelMap {
     #[must_use]
     pub fn geometry(&self) -> &Geometry {
         self.0.geometry()
+    }
+
+    /// The labels as a volume, without the protection of this type.
+    #[must_use]
+    pub fn into_labels(self) -> Volume<u8> {
+        self.0
+    }
+
+    /// The part of the map that starts at `start` and has `shape` voxels.
+    ///
+    /// # Errors
+    /// [`GeometryError::Empty`] if the box is empty or reaches outside.
+    pub fn crop(&self, start: VoxelIndex, shape: [usize; 3]) -> Result<Self, GeometryError> {
+        self.0.crop(start, shape).map(Self)
     }
 
     /// Where the label is `label`.
