@@ -1,9 +1,13 @@
 //! Network descriptions, weights, model cards and the CPU inference engine.
 
+mod engine;
 mod graph;
+mod kernels;
 mod unet;
 mod weights;
 
+pub use engine::{Engine, EngineError, EngineOptions, ExecutionPlan};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};
+pub use kernels::{Kernel, KernelStatus, available_kernels};
 pub use unet::{Activation, Norm, Stem, UNet};
 pub use weights::{WeightTensor, Weights, WeightsError, sha256_hex};

@@ -1,0 +1,254 @@
+//! Runs the steps of a program on one input.
+//!
+//! Work is cut into tasks of whole output rows. Every row is computed by one task in one fixed order, so the result does
+//! not depend on how many threads share the tasks.
+
+use super::layout::{Layout, View};
+use super::plan::ExecutionPlan;
+use super::pointwise::{concatenate, max_pool, normalise_in_place, pointwise};
+use super::program::{Conv, ConvTranspose, Program, Step, Value, Work};
+use crate::kernels::{Activation, KernelSet, LANES, MAX_GROUP, RowJob, Tap};
+
+/// Who does the tasks of a step.
+#[derive(Clone, Copy)]
+pub(crate) enum Workers<'a> {
+    /// The calling thread, because every thread has an input of its own or there is only one.
+    Caller,
+    /// All threads of a pool together.
+    Pool(&'a rayon::ThreadPool),
+}
+
+impl Workers<'_> {
+    /// Runs `work` on every task; in any order, unless one thread does them all.
+    pub(crate) fn for_each<T: Send>(self, tasks: Vec<T>, work: impl Fn(T) + Sync + Send) {
+        match self {
+            Workers::Caller => tasks.into_iter().for_each(work),
+            Workers::Pool(pool) => {
+                use rayon::prelude::*;
+                pool.install(|| tasks.into_par_iter().with_max_len(1).for_each(work));
+            }
+        }
+    }
+
+    /// Rows to give to a task when there are `rows` rows in each of `stacks` independent stacks: several tasks for
+    /// each thread, so that a slow one does not hold up the rest, but not so many that starting them shows.
+    pub(crate) fn rows_per_task(self, rows: usize, stacks: usize) -> usize {
+        match self {
+            Workers::Caller => rows.max(1),
+            Workers::Pool(pool) => {
+                let tasks_per_stack = (8 * pool.current_num_threads()).div_ceil(stacks.max(1));
+                rows.div_ceil(tasks_per_stack).max(1)
+            }
+        }
+    }
+}
+
+/// The buffers of one plan, reused from input to input.
+pub(crate) struct Workspace {
+    pub(crate) buffers: Vec<Vec<f32>>,
+}
+
+impl Workspace {
+    pub(crate) fn new(plan: &ExecutionPlan) -> Self {
+        Self { buffers: plan.buffer_lens.iter().map(|&len| vec![0.0; len]).collect() }
+    }
+}
+
+/// Computes the output of the network for one `[channel][slice][row][column]` input.
+pub(crate) fn run(
+    program: &Program,
+    plan: &ExecutionPlan,
+    (kernels, workers): (KernelSet, Workers<'_>),
+    workspace: &mut Workspace,
+    (input, output): (&[f32], &mut [f32]),
+) {
+    plan.layouts[0].pack(input, &mut workspace.buffers[plan.buffers[0]]);
+    for step in &program.steps {
+        let place = plan.buffers[step.output.0];
+        // Taken out for the step: the plan never lets a step write a buffer it reads.
+        let mut target = std::mem::take(&mut workspace.buffers[place]);
+        let view = |value: &Value| {
+            let layout = plan.layouts[value.0];
+            View { layout, data: &workspace.buffers[plan.buffers[value.0]][..layout.len()] }
+        };
+        let inputs: Vec<View<'_>> = step.inputs.iter().map(view).collect();
+        let layout = plan.layouts[step.output.0];
+        run_step(step, (kernels, workers), &inputs, layout, &mut target[..layout.len()]);
+        workspace.buffers[place] = target;
+    }
+    let result = program.output.0;
+    plan.layouts[result].unpack(&workspace.buffers[plan.buffers[result]], output);
+}
+
+fn run_step(
+    step: &Step,
+    (kernels, workers): (KernelSet, Workers<'_>),
+    inputs: &[View<'_>],
+    layout: Layout,
+    output: &mut [f32],
+) {
+    match &step.work {
+        Work::Conv(conv) => {
+            let tasks = row_tasks(output, layout, &conv.filter.groups, workers);
+            workers.for_each(tasks, |task| convolve(kernels, conv, inputs, layout, task));
+            if let Some(norm) = &conv.norm {
+                normalise_in_place(workers, norm, conv.activation, layout, output);
+            }
+        }
+        Work::ConvTranspose(conv) => {
+            let tasks = row_tasks(output, layout, &conv.filter.groups, workers);
+            workers.for_each(tasks, |task| convolve_transposed(kernels, conv, inputs, layout, task));
+        }
+        Work::Pointwise(layer) => pointwise(workers, layer, inputs[0], layout, output),
+        Work::MaxPool { size } => max_pool(workers, *size, inputs[0], layout, output),
+        Work::Concat => concatenate(workers, inputs, layout, output),
+    }
+}
+
+/// Some rows of the blocks of one group.
+struct RowTask<'a> {
+    group: usize,
+    /// The first block of the group.
+    first_block: usize,
+    /// Counted over all slices.
+    first_row: usize,
+    /// For each block of the group, its rows one after another with their margins.
+    blocks: Vec<&'a mut [f32]>,
+}
+
+/// Cuts an output into tasks that write disjoint rows.
+fn row_tasks<'a>(output: &'a mut [f32], layout: Layout, groups: &[usize], workers: Workers<'_>) -> Vec<RowTask<'a>> {
+    let rows = workers.rows_per_task(layout.rows(), groups.len());
+    let mut blocks = output.chunks_exact_mut(layout.block_len());
+    let mut tasks = Vec::new();
+    let mut first_block = 0;
+    for (group, &count) in groups.iter().enumerate() {
+        let mut parts: Vec<_> =
+            blocks.by_ref().take(count).map(|block| block.chunks_mut(rows * layout.row_len())).collect();
+        for first_row in (0..layout.rows()).step_by(rows) {
+            let blocks = parts.iter_mut().map(|part| part.next().expect("all blocks have the same rows")).collect();
+            tasks.push(RowTask { group, first_block, first_row, blocks });
+        }
+        first_block += count;
+    }
+    tasks
+}
+
+impl RowTask<'_> {
+    /// Calls `compute` for every row with its index and one slice per block, margins already cleared.
+    fn for_each_row(self, layout: Layout, mut compute: impl FnMut(usize, &mut [&mut [f32]])) {
+        let count = self.blocks.len();
+        let mut parts: Vec<_> = self.blocks.into_iter().map(|block| block.chunks_exact_mut(layout.row_len())).collect();
+        let mut row_index = self.first_row;
+        loop {
+            let mut rows: [&mut [f32]; MAX_GROUP] = Default::default();
+            for (row, part) in rows.iter_mut().zip(&mut parts) {
+                let Some(next) = part.next() else { return };
+                *row = next;
+                layout.clear_margins(row);
+            }
+            compute(row_index, &mut rows[..count]);
+            row_index += 1;
+        }
+    }
+}
+
+/// The blocks of all inputs in the order the weights have them.
+fn input_blocks<'a>(inputs: &[View<'a>]) -> impl Iterator<Item = (View<'a>, usize)> {
+    inputs.iter().flat_map(|&view| (0..view.layout.blocks()).map(move |block| (view, block)))
+}
+
+fn convolve(kernels: KernelSet, conv: &Conv, inputs: &[View<'_>], layout: Layout, task: RowTask<'_>) {
+    let filter = &conv.filter;
+    let per_channel = filter.groups[task.group] * LANES;
+    let weights = &filter.weights[filter.group_start(task.group)..];
+    let bias = &filter.bias[task.first_block * LANES..];
+    let [kernel_slices, kernel_rows, kernel_columns] = conv.kernel;
+    let size = inputs[0].layout.size;
+    let activation = if conv.norm.is_some() { Activation::None } else { conv.activation };
+    let mut taps = Vec::new();
+    task.for_each_row(layout, |index, outputs| {
+        let (slice, row) = (index / layout.size[1], index % layout.size[1]);
+        taps.clear();
+        let mut weight = 0;
+        for ((view, block), &channels) in input_blocks(inputs).zip(&filter.block_channels) {
+            let per_tap = channels * per_channel;
+            let left = view.layout.margin[0] - conv.padding[2];
+            for dz in 0..kernel_slices {
+                for dy in 0..kernel_rows {
+                    let under = |axis: usize, output: usize, tap: usize| {
+                        (output * conv.stride[axis] + tap).checked_sub(conv.padding[axis]).filter(|&i| i < size[axis])
+                    };
+                    // Rows outside the input are zeros: they add nothing and are left out.
+                    if let (Some(z), Some(y)) = (under(0, slice, dz), under(1, row, dy)) {
+                        let input = view.row(block, z, y);
+                        for dx in 0..kernel_columns {
+                            let weights = &weights[weight + dx * per_tap..][..per_tap];
+                            taps.push(Tap { input: &input[(left + dx) * LANES..], channels, weights });
+                        }
+                    }
+                    weight += kernel_columns * per_tap;
+                }
+            }
+        }
+        let job = RowJob {
+            taps: &taps,
+            width: layout.size[2],
+            column_step: conv.stride[2] * LANES,
+            output_step: LANES,
+            bias,
+            activation,
+        };
+        with_first_column(outputs, layout.first_column(), |outputs| kernels.convolve_row(&job, outputs));
+    });
+}
+
+fn convolve_transposed(
+    kernels: KernelSet,
+    conv: &ConvTranspose,
+    inputs: &[View<'_>],
+    layout: Layout,
+    task: RowTask<'_>,
+) {
+    let filter = &conv.filter;
+    let per_channel = filter.groups[task.group] * LANES;
+    let per_tap = filter.input_channels() * per_channel;
+    let weights = &filter.weights[filter.group_start(task.group)..];
+    let bias = &filter.bias[task.first_block * LANES..];
+    let [kernel_slices, kernel_rows, kernel_columns] = conv.kernel;
+    let mut taps = Vec::new();
+    task.for_each_row(layout, |index, outputs| {
+        let (slice, row) = (index / layout.size[1], index % layout.size[1]);
+        let position = slice % kernel_slices * kernel_rows + row % kernel_rows;
+        for dx in 0..kernel_columns {
+            taps.clear();
+            let mut weight = (position * kernel_columns + dx) * per_tap;
+            for ((view, block), &channels) in input_blocks(inputs).zip(&filter.block_channels) {
+                let input = &view.row(block, slice / kernel_slices, row / kernel_rows)[view.layout.columns()];
+                let weights = &weights[weight..][..channels * per_channel];
+                taps.push(Tap { input, channels, weights });
+                weight += channels * per_channel;
+            }
+            let job = RowJob {
+                taps: &taps,
+                width: layout.size[2] / kernel_columns,
+                column_step: LANES,
+                output_step: kernel_columns * LANES,
+                bias,
+                activation: conv.activation,
+            };
+            let first = layout.first_column() + dx * LANES;
+            with_first_column(outputs, first, |outputs| kernels.convolve_row(&job, outputs));
+        }
+    });
+}
+
+/// Lends the rows from float `first` on.
+fn with_first_column(rows: &mut [&mut [f32]], first: usize, work: impl FnOnce(&mut [&mut [f32]])) {
+    let mut shifted: [&mut [f32]; MAX_GROUP] = Default::default();
+    let count = rows.len();
+    for (shifted, row) in shifted.iter_mut().zip(rows) {
+        *shifted = &mut row[first..];
+    }
+    work(&mut shifted[..count]);
+}

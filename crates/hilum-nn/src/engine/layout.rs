@@ -1,0 +1,108 @@
+//! How activations lie in memory: `[block][slice][row][column][lane]`, sixteen channels to a block.
+//!
+//! A row carries a margin of zero columns on either side, as wide as the convolutions reading it need; rows and slices
+//! outside the value are simply left out by the reader. Whoever writes a row writes its margins too, so buffers can be
+//! reused without clearing.
+
+use crate::kernels::LANES;
+
+/// Shape of one value in a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) channels: usize,
+    /// `[slice, row, column]`.
+    pub(crate) size: [usize; 3],
+    /// Zero columns left and right of every row.
+    pub(crate) margin: [usize; 2],
+}
+
+impl Layout {
+    pub(crate) fn blocks(&self) -> usize {
+        self.channels.div_ceil(LANES)
+    }
+
+    /// Rows of one block, over all slices.
+    pub(crate) fn rows(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Floats of one row with its margins.
+    pub(crate) fn row_len(&self) -> usize {
+        (self.margin[0] + self.size[2] + self.margin[1]) * LANES
+    }
+
+    /// Floats of one block.
+    pub(crate) fn block_len(&self) -> usize {
+        self.rows() * self.row_len()
+    }
+
+    /// Floats of the whole value.
+    pub(crate) fn len(&self) -> usize {
+        self.blocks() * self.block_len()
+    }
+
+    /// Floats before the first column of a row.
+    pub(crate) fn first_column(&self) -> usize {
+        self.margin[0] * LANES
+    }
+
+    /// The columns of a row without its margins, as a range of floats.
+    pub(crate) fn columns(&self) -> std::ops::Range<usize> {
+        self.first_column()..self.first_column() + self.size[2] * LANES
+    }
+
+    /// Zeroes the margins of a row.
+    pub(crate) fn clear_margins(&self, row: &mut [f32]) {
+        let columns = self.columns();
+        row[..columns.start].fill(0.0);
+        row[columns.end..].fill(0.0);
+    }
+
+    /// Writes a value given as `[channel][slice][row][column]`.
+    pub(crate) fn pack(&self, planar: &[f32], blocked: &mut [f32]) {
+        let (rows, width) = (self.rows(), self.size[2]);
+        for (block, blocked) in blocked[..self.len()].chunks_exact_mut(self.block_len()).enumerate() {
+            let first = block * LANES;
+            let channels = LANES.min(self.channels - first);
+            for (r, row) in blocked.chunks_exact_mut(self.row_len()).enumerate() {
+                self.clear_margins(row);
+                let (voxels, _) = row[self.columns()].as_chunks_mut::<LANES>();
+                for (x, voxel) in voxels.iter_mut().enumerate() {
+                    for lane in 0..channels {
+                        voxel[lane] = planar[((first + lane) * rows + r) * width + x];
+                    }
+                    voxel[channels..].fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// Reads a value into `[channel][slice][row][column]`.
+    pub(crate) fn unpack(&self, blocked: &[f32], planar: &mut [f32]) {
+        let (rows, width) = (self.rows(), self.size[2]);
+        for (channel, planar) in planar.chunks_exact_mut(rows * width).enumerate() {
+            let blocked = &blocked[channel / LANES * self.block_len()..][..self.block_len()];
+            for (row, planar) in blocked.chunks_exact(self.row_len()).zip(planar.chunks_exact_mut(width)) {
+                let (voxels, _) = row[self.columns()].as_chunks::<LANES>();
+                for (voxel, value) in voxels.iter().zip(planar) {
+                    *value = voxel[channel % LANES];
+                }
+            }
+        }
+    }
+}
+
+/// A value to read.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) layout: Layout,
+    pub(crate) data: &'a [f32],
+}
+
+impl<'a> View<'a> {
+    /// One row with its margins.
+    pub(crate) fn row(&self, block: usize, slice: usize, row: usize) -> &'a [f32] {
+        let index = block * self.layout.rows() + slice * self.layout.size[1] + row;
+        &self.data[index * self.layout.row_len()..][..self.layout.row_len()]
+    }
+}

@@ -1,0 +1,433 @@
+//! From a graph and its weights to the steps that really run.
+//!
+//! - A batch normalisation behind a convolution is folded into its weights.
+//! - An instance normalisation or activation behind a convolution becomes part of it.
+//! - A concatenation read only by convolutions disappears: they read its parts.
+//! - Layers the output does not need are dropped.
+//!
+//! Nothing here depends on the size of the input; [`Plan`](super::plan::Plan) adds that.
+
+use crate::graph::{Graph, NodeId, Op};
+use crate::kernels::{Activation, KernelSet, LANES};
+use crate::weights::Weights;
+
+/// Names a value the steps read and write: its place in [`Program::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value(pub(crate) usize);
+
+/// What is known of a value before the input's size is.
+#[derive(Clone, Debug)]
+pub(crate) struct ValueInfo {
+    pub(crate) channels: usize,
+    /// The graph's node whose size it has.
+    pub(crate) node: NodeId,
+    /// Columns of zeros that convolutions read left and right of every row.
+    pub(crate) margin: [usize; 2],
+}
+
+/// The fused steps of a network, ready for any input size.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) steps: Vec<Step>,
+    /// `values[0]` is the input.
+    pub(crate) values: Vec<ValueInfo>,
+    pub(crate) output: Value,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) inputs: Vec<Value>,
+    pub(crate) output: Value,
+    pub(crate) work: Work,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    Conv(Conv),
+    ConvTranspose(ConvTranspose),
+    Pointwise(Pointwise),
+    MaxPool { size: [usize; 3] },
+    Concat,
+}
+
+/// A convolution with everything fused into it.
+#[derive(Clone, Debug)]
+pub(crate) struct Conv {
+    pub(crate) kernel: [usize; 3],
+    pub(crate) stride: [usize; 3],
+    pub(crate) padding: [usize; 3],
+    pub(crate) filter: Filter,
+    /// Runs after the whole output is known, then `activation` after it instead of in the kernel.
+    pub(crate) norm: Option<InstanceNorm>,
+    pub(crate) activation: Activation,
+}
+
+/// A transposed convolution whose stride is its kernel. Never normalised by instance.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvTranspose {
+    pub(crate) kernel: [usize; 3],
+    pub(crate) filter: Filter,
+    pub(crate) activation: Activation,
+}
+
+/// A layer that could not be fused into a convolution.
+#[derive(Clone, Debug)]
+pub(crate) struct Pointwise {
+    pub(crate) scale: Scale,
+    pub(crate) activation: Activation,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Scale {
+    None,
+    /// `x * factor + offset` per lane of every block.
+    Fixed {
+        factor: Vec<f32>,
+        offset: Vec<f32>,
+    },
+    Instance(InstanceNorm),
+}
+
+/// Instance normalisation; both vectors cover all lanes of all blocks and are 0 where there is no channel.
+#[derive(Clone, Debug)]
+pub(crate) struct InstanceNorm {
+    pub(crate) weight: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+    pub(crate) epsilon: f32,
+}
+
+/// Weights and bias in the order the kernels read them.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    /// Blocks of [`LANES`] output channels computed together.
+    pub(crate) groups: Vec<usize>,
+    /// See [`Raw::pack`].
+    pub(crate) weights: Vec<f32>,
+    /// One per lane of every output block.
+    pub(crate) bias: Vec<f32>,
+    /// Channels of every input block, over all inputs.
+    pub(crate) block_channels: Vec<usize>,
+    /// Kernel positions.
+    taps: usize,
+}
+
+impl Filter {
+    /// Where the weights of a group begin.
+    pub(crate) fn group_start(&self, group: usize) -> usize {
+        let before: usize = self.groups[..group].iter().sum();
+        before * self.input_channels() * self.taps * LANES
+    }
+
+    pub(crate) fn input_channels(&self) -> usize {
+        self.block_channels.iter().sum()
+    }
+
+    fn bytes(&self) -> usize {
+        (self.weights.len() + self.bias.len()) * size_of::<f32>()
+    }
+}
+
+impl Program {
+    /// Fuses the layers of `graph` and packs the weights for `kernels`.
+    ///
+    /// `weights` must have passed [`Weights::check`] for this graph.
+    pub(crate) fn new(graph: &Graph, weights: &Weights, kernels: KernelSet) -> Self {
+        Builder::new(graph, weights).build(kernels)
+    }
+
+    /// Memory of the packed weights.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        let bytes = |step: &Step| match &step.work {
+            Work::Conv(conv) => conv.filter.bytes(),
+            Work::ConvTranspose(conv) => conv.filter.bytes(),
+            Work::Pointwise(_) | Work::MaxPool { .. } | Work::Concat => 0,
+        };
+        self.steps.iter().map(bytes).sum()
+    }
+}
+
+/// The weights of a convolution while layers are still being folded into it.
+struct Raw {
+    transposed: bool,
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    padding: [usize; 3],
+    outputs: usize,
+    inputs: usize,
+    /// PyTorch's order: `[out][in][tap]`, transposed `[in][out][tap]`.
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    norm: Option<InstanceNorm>,
+    activation: Activation,
+}
+
+impl Raw {
+    fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    fn weight_index(&self, output: usize, input: usize, tap: usize) -> usize {
+        match self.transposed {
+            true => (input * self.outputs + output) * self.taps() + tap,
+            false => (output * self.inputs + input) * self.taps() + tap,
+        }
+    }
+
+    /// `y = x * factor + offset` per output channel becomes part of the weights.
+    fn fold(&mut self, factor: &[f64], offset: &[f64]) {
+        for output in 0..self.outputs {
+            for input in 0..self.inputs {
+                for tap in 0..self.taps() {
+                    let index = self.weight_index(output, input, tap);
+                    self.weights[index] = (f64::from(self.weights[index]) * factor[output]) as f32;
+                }
+            }
+            self.bias[output] = (f64::from(self.bias[output]) * factor[output] + offset[output]) as f32;
+        }
+    }
+
+    /// Orders the weights as the kernels read them: `[group][input block][tap][channel][block of the group][lane]`,
+    /// transposed with the tap before the input block, because there every tap makes outputs of its own.
+    fn pack(&self, block_channels: Vec<usize>, kernels: KernelSet) -> Filter {
+        let blocks = self.outputs.div_ceil(LANES);
+        let groups = kernels.groups(blocks);
+        let mut weights = Vec::with_capacity(blocks * LANES * self.inputs * self.taps());
+        let mut first_output = 0;
+        for &group in &groups {
+            let outputs = first_output..first_output + group * LANES;
+            let mut push_block = |first_input: usize, channels: usize, tap: usize| {
+                for input in first_input..first_input + channels {
+                    weights.extend(outputs.clone().map(|output| match output < self.outputs {
+                        true => self.weights[self.weight_index(output, input, tap)],
+                        false => 0.0,
+                    }));
+                }
+            };
+            let starts = block_channels.iter().scan(0, |sum, &channels| {
+                *sum += channels;
+                Some((*sum - channels, channels))
+            });
+            if self.transposed {
+                for tap in 0..self.taps() {
+                    starts.clone().for_each(|(start, channels)| push_block(start, channels, tap));
+                }
+            } else {
+                for (start, channels) in starts {
+                    (0..self.taps()).for_each(|tap| push_block(start, channels, tap));
+                }
+            }
+            first_output = outputs.end;
+        }
+        let mut bias = self.bias.clone();
+        bias.resize(blocks * LANES, 0.0);
+        Filter { groups, weights, bias, block_channels, taps: self.taps() }
+    }
+}
+
+enum RawWork {
+    Conv(Raw),
+    Pointwise(Pointwise),
+    MaxPool { size: [usize; 3] },
+    Concat,
+}
+
+struct RawStep {
+    inputs: Vec<Value>,
+    output: Value,
+    work: RawWork,
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    weights: &'a Weights,
+    /// How many layers (and the output of the network) read each value of the graph.
+    uses: Vec<usize>,
+    /// Which values hold each value of the graph: one, or the parts of a concatenation.
+    parts: Vec<Vec<Value>>,
+    values: Vec<ValueInfo>,
+    steps: Vec<RawStep>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(graph: &'a Graph, weights: &'a Weights) -> Self {
+        let mut uses = vec![0; graph.nodes().len() + 1];
+        uses[graph.output().0] = 1;
+        for (index, node) in graph.nodes().iter().enumerate().rev() {
+            if uses[index + 1] > 0 {
+                node.inputs.iter().for_each(|id| uses[id.0] += 1);
+            }
+        }
+        let input = ValueInfo { channels: graph.input_channels(), node: NodeId::INPUT, margin: [0; 2] };
+        Self { graph, weights, uses, parts: vec![vec![Value(0)]], values: vec![input], steps: Vec::new() }
+    }
+
+    fn build(mut self, kernels: KernelSet) -> Program {
+        for index in 0..self.graph.nodes().len() {
+            let parts = match self.uses[index + 1] {
+                0 => Vec::new(),
+                _ => self.node(index),
+            };
+            self.parts.push(parts);
+        }
+        let output = self.parts[self.graph.output().0][0];
+        let values = self.values;
+        let steps = self.steps.into_iter().map(|step| {
+            let channels = |value: &Value| values[value.0].channels;
+            let work = match step.work {
+                RawWork::Conv(raw) => {
+                    let filter = raw.pack(step.inputs.iter().map(channels).flat_map(block_channels).collect(), kernels);
+                    let Raw { kernel, stride, padding, norm, activation, .. } = raw;
+                    match raw.transposed {
+                        true => Work::ConvTranspose(ConvTranspose { kernel, filter, activation }),
+                        false => Work::Conv(Conv { kernel, stride, padding, filter, norm, activation }),
+                    }
+                }
+                RawWork::Pointwise(pointwise) => Work::Pointwise(pointwise),
+                RawWork::MaxPool { size } => Work::MaxPool { size },
+                RawWork::Concat => Work::Concat,
+            };
+            Step { inputs: step.inputs, output: step.output, work }
+        });
+        Program { steps: steps.collect(), output, values: values.clone() }
+    }
+
+    /// Adds what node `index` does and returns the values that hold its result.
+    fn node(&mut self, index: usize) -> Vec<Value> {
+        let node = &self.graph.nodes()[index];
+        let inputs: Vec<Value> = node.inputs.iter().flat_map(|id| self.parts[id.0].clone()).collect();
+        let id = NodeId(index + 1);
+        match node.op {
+            Op::Conv { kernel, stride, padding, .. } => self.conv(id, inputs, (kernel, stride, padding), false),
+            Op::ConvTranspose { kernel, .. } => self.conv(id, inputs, (kernel, kernel, [0; 3]), true),
+            Op::BatchNorm { epsilon } => self.batch_norm(id, inputs, epsilon),
+            Op::InstanceNorm { epsilon } => self.instance_norm(id, inputs, epsilon),
+            Op::Relu => self.activation(id, inputs, Activation::Relu),
+            Op::LeakyRelu { slope } => self.activation(id, inputs, Activation::LeakyRelu(slope)),
+            Op::MaxPool { size } => self.push(id, inputs, RawWork::MaxPool { size }),
+            Op::Concat if self.read_only_by_convolutions(id) => inputs,
+            Op::Concat => self.push(id, inputs, RawWork::Concat),
+        }
+    }
+
+    /// Whether a concatenation can be replaced by its parts wherever it is read.
+    fn read_only_by_convolutions(&self, id: NodeId) -> bool {
+        let readers = self.graph.nodes().iter().enumerate().filter(|(_, node)| node.inputs.contains(&id));
+        id != self.graph.output()
+            && readers.filter(|(index, _)| self.uses[index + 1] > 0).all(|(_, node)| match node.op {
+                Op::Conv { .. } | Op::ConvTranspose { .. } => true,
+                Op::Concat => false,
+                _ => false,
+            })
+    }
+
+    fn push(&mut self, node: NodeId, inputs: Vec<Value>, work: RawWork) -> Vec<Value> {
+        let output = Value(self.values.len());
+        self.values.push(ValueInfo { channels: self.graph.channels(node), node, margin: [0; 2] });
+        self.steps.push(RawStep { inputs, output, work });
+        vec![output]
+    }
+
+    fn conv(
+        &mut self,
+        id: NodeId,
+        inputs: Vec<Value>,
+        (kernel, stride, padding): ([usize; 3], [usize; 3], [usize; 3]),
+        transposed: bool,
+    ) -> Vec<Value> {
+        if !transposed {
+            // The last output reads up to `padding` columns right of the input, less what the stride leaves over.
+            let right = kernel[2].saturating_sub(padding[2] + stride[2]);
+            for input in &inputs {
+                let margin = &mut self.values[input.0].margin;
+                *margin = [margin[0].max(padding[2]), margin[1].max(right)];
+            }
+        }
+        let raw = Raw {
+            transposed,
+            kernel,
+            stride,
+            padding,
+            outputs: self.graph.channels(id),
+            inputs: self.graph.channels(self.graph.nodes()[id.0 - 1].inputs[0]),
+            weights: self.parameter(id, "weight").to_vec(),
+            bias: self.parameter(id, "bias").to_vec(),
+            norm: None,
+            activation: Activation::None,
+        };
+        self.push(id, inputs, RawWork::Conv(raw))
+    }
+
+    fn batch_norm(&mut self, id: NodeId, inputs: Vec<Value>, epsilon: f32) -> Vec<Value> {
+        let [weight, bias, mean, variance] =
+            ["weight", "bias", "running_mean", "running_var"].map(|name| self.parameter(id, name));
+        let factor: Vec<f64> = weight
+            .iter()
+            .zip(variance)
+            .map(|(&w, &v)| f64::from(w) / (f64::from(v) + f64::from(epsilon)).sqrt())
+            .collect();
+        let offset: Vec<f64> = (0..bias.len()).map(|c| f64::from(bias[c]) - f64::from(mean[c]) * factor[c]).collect();
+        if let Some(RawWork::Conv(raw)) = self.sole_reader_of(id)
+            && raw.norm.is_none()
+            && raw.activation == Activation::None
+        {
+            raw.fold(&factor, &offset);
+            return inputs;
+        }
+        let lanes = |values: Vec<f64>| padded(values.into_iter().map(|v| v as f32));
+        let scale = Scale::Fixed { factor: lanes(factor), offset: lanes(offset) };
+        self.push(id, inputs, RawWork::Pointwise(Pointwise { scale, activation: Activation::None }))
+    }
+
+    fn instance_norm(&mut self, id: NodeId, inputs: Vec<Value>, epsilon: f32) -> Vec<Value> {
+        let [weight, bias] = ["weight", "bias"].map(|name| padded(self.parameter(id, name).iter().copied()));
+        let norm = InstanceNorm { weight, bias, epsilon };
+        if let Some(RawWork::Conv(raw)) = self.sole_reader_of(id)
+            && !raw.transposed
+            && raw.norm.is_none()
+            && raw.activation == Activation::None
+        {
+            raw.norm = Some(norm);
+            return inputs;
+        }
+        let pointwise = Pointwise { scale: Scale::Instance(norm), activation: Activation::None };
+        self.push(id, inputs, RawWork::Pointwise(pointwise))
+    }
+
+    fn activation(&mut self, id: NodeId, inputs: Vec<Value>, activation: Activation) -> Vec<Value> {
+        match self.sole_reader_of(id) {
+            Some(
+                RawWork::Conv(Raw { activation: fused @ Activation::None, .. })
+                | RawWork::Pointwise(Pointwise { activation: fused @ Activation::None, .. }),
+            ) => {
+                *fused = activation;
+                inputs
+            }
+            _ => self.push(id, inputs, RawWork::Pointwise(Pointwise { scale: Scale::None, activation })),
+        }
+    }
+
+    /// The step whose result only node `id` reads, into which that node may be fused.
+    fn sole_reader_of(&mut self, id: NodeId) -> Option<&mut RawWork> {
+        let input = self.graph.nodes()[id.0 - 1].inputs[0];
+        match (self.uses[input.0], self.parts[input.0].as_slice()) {
+            (1, &[value]) => self.steps.iter_mut().find(|step| step.output == value).map(|step| &mut step.work),
+            _ => None,
+        }
+    }
+
+    fn parameter(&self, id: NodeId, suffix: &str) -> &'a [f32] {
+        let name = format!("{}.{suffix}", self.graph.nodes()[id.0 - 1].name);
+        &self.weights.get(&name).expect("the weights were checked against the graph").data
+    }
+}
+
+/// Channels of each block of a value.
+pub(crate) fn block_channels(channels: usize) -> impl Iterator<Item = usize> {
+    (0..channels).step_by(LANES).map(move |first| LANES.min(channels - first))
+}
+
+/// Fills up the last block with zeros.
+fn padded(values: impl ExactSizeIterator<Item = f32>) -> Vec<f32> {
+    let lanes = values.len().next_multiple_of(LANES);
+    values.chain(std::iter::repeat(0.0)).take(lanes).collect()
+}
