@@ -87,6 +87,8 @@ pub enum NoteKind {
     },
     /// The padding value stands for plausible tissue, so it was not taken as padding.
     PaddingIgnored,
+    /// Several images share one SOP Instance UID, which should be unique: results can refer to the series only.
+    RepeatedInstanceUid,
     /// The images were packed with loss at some time.
     LossyCompression,
 }
@@ -119,6 +121,7 @@ impl NoteKind {
             Self::Gaps { .. } => "gaps-between-slices",
             Self::DamagedImage { .. } => "damaged-image",
             Self::PaddingIgnored => "padding-ignored",
+            Self::RepeatedInstanceUid => "repeated-instance-uid",
             Self::LossyCompression => "lossy-compression",
         }
     }
@@ -186,6 +189,10 @@ impl NoteKind {
             }
             Self::PaddingIgnored => {
                 "The padding value stands for plausible tissue: those pixels were kept as they are.".to_owned()
+            }
+            Self::RepeatedInstanceUid => {
+                "Several slices share one SOP Instance UID, which should be unique: results cannot refer to single slices."
+                    .to_owned()
             }
             Self::LossyCompression => "The images were compressed with loss: HU are not exact.".to_owned(),
         }

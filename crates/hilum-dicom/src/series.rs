@@ -46,6 +46,8 @@ pub struct SourceInstance {
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
     member: &'a Member,
+    /// Which member of the series.
+    file: usize,
     frame: &'a Frame,
     number: usize,
 }
@@ -125,17 +127,10 @@ fn candidates<'a>(members: &'a [Member], notes: &mut Vec<NoteKind>) -> Result<Ve
     if patients.len() > 1 {
         return Err(Refusal::SeveralPatients { patients: patients.len() });
     }
-    let mut seen: BTreeMap<&str, ()> = BTreeMap::new();
-    let mut copies = 0;
     let mut localisers = 0;
     let mut found = Vec::new();
-    for member in members {
+    for (file, member) in members.iter().enumerate() {
         let header = &member.header;
-        // The same object twice, as when a folder was copied into itself.
-        if seen.insert(&header.sop_instance_uid, ()).is_some() {
-            copies += header.frames.len();
-            continue;
-        }
         if header.frames.is_empty() {
             return Err(Refusal::Missing("where their frames lie in the patient"));
         }
@@ -143,7 +138,7 @@ fn candidates<'a>(members: &'a [Member], notes: &mut Vec<NoteKind>) -> Result<Ve
             if frame.localiser {
                 localisers += 1;
             } else {
-                found.push(Candidate { member, frame, number });
+                found.push(Candidate { member, file, frame, number });
             }
         }
     }
@@ -154,10 +149,8 @@ fn candidates<'a>(members: &'a [Member], notes: &mut Vec<NoteKind>) -> Result<Ve
     if localisers > 0 {
         notes.push(NoteKind::LocaliserSkipped { count: localisers });
     }
-    if copies > 0 {
-        notes.push(NoteKind::DuplicateSlice { count: copies, identical: true });
-    }
-    // Of several images at one place the earliest acquisition is kept; the UID settles the rest.
+    // Of several images at one place the earliest acquisition is kept; the UID settles the rest. The members come in the
+    // order of UID and name, which this sort keeps.
     found.sort_by_key(|c| {
         let h = &c.member.header;
         (h.acquisition_number, h.instance_number, h.sop_instance_uid.as_str(), c.number)
@@ -207,11 +200,11 @@ fn decode(
     let mut data = vec![0i16; voxels];
 
     // Frames by file, so that each file is read once; every frame with the slice it fills.
-    let mut by_file: BTreeMap<&str, (&Member, Vec<(usize, &mut [i16])>)> = BTreeMap::new();
+    let mut by_file: BTreeMap<usize, (&Member, Vec<(usize, &mut [i16])>)> = BTreeMap::new();
     for (plane, slice) in stack.slices.iter().zip(data.chunks_exact_mut(rows * columns)) {
         if let Some(index) = plane {
-            let member = candidates[*index].member;
-            by_file.entry(&member.header.sop_instance_uid).or_insert((member, Vec::new())).1.push((*index, slice));
+            let Candidate { member, file, .. } = candidates[*index];
+            by_file.entry(file).or_insert((member, Vec::new())).1.push((*index, slice));
         }
     }
     let total: usize = by_file.values().map(|(_, frames)| frames.len()).sum();
@@ -342,6 +335,11 @@ fn finish(
     }
     if used().any(|c| c.member.header.lossy) {
         notes.push(NoteKind::LossyCompression);
+    }
+    let files: BTreeSet<_> = used().map(|c| c.file).collect();
+    let identifiers: BTreeSet<_> = used().map(|c| &c.member.header.sop_instance_uid).collect();
+    if identifiers.len() < files.len() {
+        notes.push(NoteKind::RepeatedInstanceUid);
     }
     let spacing_mm = volume.geometry().spacing_mm()[0];
     let thickness_mm = summary.slice_thickness_mm.unwrap_or(spacing_mm);
