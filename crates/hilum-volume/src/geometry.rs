@@ -159,6 +159,16 @@ impl Geometry {
         VoxelPoint(std::array::from_fn(|a| along[a] / self.spacing_mm[a]))
     }
 
+    /// Whether the grids are the same but for rounding: equal shape, and every voxel within a thousandth of the finest
+    /// spacing of its namesake, also the directions along axes of one voxel.
+    #[must_use]
+    pub fn coincides_with(&self, other: &Self) -> bool {
+        let tolerance_mm = 1e-3 * self.spacing_mm.iter().copied().fold(f64::INFINITY, f64::min);
+        let close = |index: VoxelIndex| self.centre_of(index).distance_mm(other.centre_of(index)) < tolerance_mm;
+        let end = |a: usize| std::array::from_fn(|b| if a == b { self.shape[b].max(2) - 1 } else { 0 });
+        self.shape == other.shape && close([0; 3]) && (0..3).all(|a| close(end(a)))
+    }
+
     /// The same extent of space in another number of voxels: the outer faces of the grid stay where they are.
     ///
     /// # Errors
