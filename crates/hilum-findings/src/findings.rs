@@ -143,10 +143,11 @@ pub struct Timings {
 }
 
 impl Findings {
-    /// The findings as indented JSON, ending in a line feed.
+    /// The findings as indented JSON, ending in a line feed, every null explained in `not_known`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("findings hold only strings, numbers and lists");
+        let mut text = serde_json::to_string_pretty(&self.with_nulls_explained())
+            .expect("findings hold only strings, numbers and lists");
         text.push('\n');
         text
     }

@@ -89,10 +89,10 @@ pub struct LesionComponent {
     pub slice_range: [usize; 2],
     /// Every lobe it reaches into.
     pub lobes: Vec<Lobe>,
-    /// Volume of its ground-glass.
-    pub ground_glass_ml: f64,
-    /// Volume of its consolidation.
-    pub consolidation_ml: f64,
+    /// Volume of its ground-glass; null if the kinds were not told apart.
+    pub ground_glass_ml: Option<f64>,
+    /// Volume of its consolidation; null if the kinds were not told apart.
+    pub consolidation_ml: Option<f64>,
 }
 
 /// Components too small to be listed.

@@ -1,0 +1,89 @@
+//! No null without a reason.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{Findings, NotKnown};
+
+/// Why a field is null if nobody gave a better reason. The first entry that covers the field counts.
+const GENERAL_REASONS: &[(&str, &str)] = &[
+    ("created", "The time of the analysis was not recorded."),
+    ("software.commit", "The program was built outside of its repository."),
+    ("models[].purpose", "The card of the model does not say."),
+    ("models[].licence", "The card of the model does not say."),
+    ("series.study_uid", "The input does not carry identifiers, as NIfTI files do not."),
+    ("series.series_uid", "The input does not carry identifiers, as NIfTI files do not."),
+    ("series.description", "The series carries no description."),
+    ("series.modality", "The input does not name its modality."),
+    ("series.chosen_because", "There was no choice to make, or the series was named by the user."),
+    ("series", "The input does not say."),
+    ("anatomy.fissures[]", "How surely this fissure was found was not assessed."),
+    (
+        "lesions.slices[].probability",
+        "No model that judges whole slices is offered; slices are ranked by lesion volume.",
+    ),
+    ("classification", "No classifier is offered: classes without honest training data are not offered."),
+    ("quality.out_of_distribution", "No detector of unusual images was run."),
+    ("timings_s.classify", "No classifier was run."),
+    ("timings_s", "This step was not timed."),
+    ("peak_memory_mb", "Memory use was not measured."),
+    ("definitions[].source", "The definition is an assumption of Hilum, without a publication."),
+];
+
+impl Findings {
+    /// Paths of all null values, in the form of [`NotKnown::field`], that no entry of `not_known` covers.
+    #[must_use]
+    pub fn unexplained_nulls(&self) -> Vec<String> {
+        self.nulls().into_iter().filter(|path| !self.not_known.iter().any(|entry| covers(&entry.field, path))).collect()
+    }
+
+    /// The findings with a reason for every null value: general reasons are added where none was given, and reasons for
+    /// what is known after all, or given twice, are dropped.
+    ///
+    /// Called by [`Findings::to_json`], so that times and the like may be filled in until the end.
+    #[must_use]
+    pub fn with_nulls_explained(&self) -> Self {
+        let nulls = self.nulls();
+        let mut findings = self.clone();
+        let mut seen = BTreeSet::new();
+        findings.not_known.retain(|entry| {
+            let is_null = nulls.iter().any(|path| covers(&entry.field, path));
+            is_null && seen.insert((entry.field.clone(), entry.reason.clone()))
+        });
+        for path in findings.unexplained_nulls() {
+            let general = GENERAL_REASONS.iter().find(|(field, _)| covers(field, &path));
+            let reason = general.map_or("It was not determined.", |(_, reason)| reason);
+            findings.not_known.push(NotKnown::new(path, reason));
+        }
+        findings
+    }
+
+    fn nulls(&self) -> BTreeSet<String> {
+        let value = serde_json::to_value(self).expect("findings hold only strings, numbers and lists");
+        let mut paths = BTreeSet::new();
+        collect(&value, "", &mut paths);
+        paths
+    }
+}
+
+/// Whether the entry for `field` speaks of `path`: the same, or a part of it.
+fn covers(field: &str, path: &str) -> bool {
+    path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with("[]"))
+}
+
+fn collect(value: &Value, path: &str, nulls: &mut BTreeSet<String>) {
+    match value {
+        Value::Null => {
+            nulls.insert(path.to_owned());
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, &format!("{path}[]"), nulls)),
+        Value::Object(fields) => {
+            for (name, item) in fields {
+                let dot = if path.is_empty() { "" } else { "." };
+                collect(item, &format!("{path}{dot}{name}"), nulls);
+            }
+        }
+        _ => {}
+    }
+}
