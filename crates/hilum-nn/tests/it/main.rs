@@ -2,3 +2,4 @@
 
 mod engine;
 mod naive;
+mod tiling;
