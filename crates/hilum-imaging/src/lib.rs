@@ -7,20 +7,26 @@
 //! | module | what |
 //! |---|---|
 //! | [`components`] | connected components, largest, holes, reconstruction |
+//! | [`contour`] | outlines on planes |
 //! | [`distance`] | exact Euclidean distance |
 //! | [`extent`] | boxes of voxels |
 //! | [`filter`] | Gaussian, box mean, median, also within a mask |
 //! | [`hessian`] | sheets and tubes |
 //! | [`grey`] | grey-value morphology |
 //! | [`morphology`] | dilation, erosion, opening, closing |
+//! | [`picture`] | RGB pictures, PNG |
 //! | [`projection`] | reformatted planes and slabs |
+//! | [`region`] | region growing, geodesic dilation, sharing a mask among seeds |
 
 pub mod components;
+pub mod contour;
 pub mod distance;
 pub mod extent;
 pub mod filter;
 pub mod grey;
 pub mod hessian;
 pub mod morphology;
+pub mod picture;
 pub mod projection;
+pub mod region;
 mod stack;
