@@ -17,6 +17,7 @@
 //! | [`picture`] | RGB pictures, PNG |
 //! | [`projection`] | reformatted planes and slabs |
 //! | [`region`] | region growing, geodesic dilation, sharing a mask among seeds |
+//! | [`render`] | three-dimensional pictures |
 
 pub mod components;
 pub mod contour;
@@ -29,4 +30,5 @@ pub mod morphology;
 pub mod picture;
 pub mod projection;
 pub mod region;
+pub mod render;
 mod stack;
