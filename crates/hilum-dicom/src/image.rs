@@ -52,6 +52,17 @@ pub(crate) struct PixelLayout {
     pub(crate) padding: Option<(i32, i32)>,
 }
 
+/// What Rescale Type (PS3.3 C.11.1.1.2) says of CT values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// HU, or not given: it is required only if it is not HU (PS3.3 C.8.2.1).
+    Hounsfield,
+    /// "US", unspecified. GDCM adds it to every CT it converts.
+    Unstated,
+    /// Anything else, such as atomic numbers or densities.
+    Other,
+}
+
 /// Place and scale of one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Frame {
@@ -64,8 +75,7 @@ pub(crate) struct Frame {
     pub(crate) thickness_mm: Option<f64>,
     /// Rescale Slope and Intercept.
     pub(crate) rescale: Option<(f64, f64)>,
-    /// Whether Rescale Type, if given, is HU.
-    pub(crate) is_hu: bool,
+    pub(crate) unit: Unit,
     pub(crate) localiser: bool,
 }
 
@@ -193,8 +203,11 @@ impl Frame {
             spacing_mm: places.iter().find_map(|d| d.exactly(tags::PIXEL_SPACING)),
             thickness_mm: first(tags::SLICE_THICKNESS).filter(|mm| *mm > 0.0),
             rescale: first(tags::RESCALE_SLOPE).zip(first(tags::RESCALE_INTERCEPT)),
-            // PS3.3 C.8.2.1: Rescale Type is required only if it is not HU.
-            is_hu: rescale_type.is_none_or(|t| matches!(t.as_str(), "HU" | "HU_MOD")),
+            unit: match rescale_type.as_deref() {
+                None | Some("HU" | "HU_MOD") => Unit::Hounsfield,
+                Some("US") => Unit::Unstated,
+                Some(_) => Unit::Other,
+            },
             localiser: image_type.iter().any(|v| v == "LOCALIZER"),
         }
     }

@@ -89,6 +89,8 @@ pub enum NoteKind {
     PaddingIgnored,
     /// Several images share one SOP Instance UID, which should be unique: results can refer to the series only.
     RepeatedInstanceUid,
+    /// The images say that the unit of their values is unspecified, though they are CT: HU were taken.
+    UnstatedUnits,
     /// The images were packed with loss at some time.
     LossyCompression,
 }
@@ -122,6 +124,7 @@ impl NoteKind {
             Self::DamagedImage { .. } => "damaged-image",
             Self::PaddingIgnored => "padding-ignored",
             Self::RepeatedInstanceUid => "repeated-instance-uid",
+            Self::UnstatedUnits => "unstated-units",
             Self::LossyCompression => "lossy-compression",
         }
     }
@@ -132,6 +135,7 @@ impl NoteKind {
             | Self::LocaliserSkipped { .. }
             | Self::DuplicateSlice { identical: true, .. }
             | Self::InconsistentRescale
+            | Self::UnstatedUnits
             | Self::GantryTilt { .. } => Severity::Info,
             Self::UnevenSpacing { percent } if *percent <= 2.0 => Severity::Info,
             Self::ThickSlices { mm } if *mm <= 5.0 => Severity::Info,
@@ -193,6 +197,9 @@ impl NoteKind {
             Self::RepeatedInstanceUid => {
                 "Several slices share one SOP Instance UID, which should be unique: results cannot refer to single slices."
                     .to_owned()
+            }
+            Self::UnstatedUnits => {
+                "The images leave the unit of their values open: Hounsfield units were taken, as for CT.".to_owned()
             }
             Self::LossyCompression => "The images were compressed with loss: HU are not exact.".to_owned(),
         }

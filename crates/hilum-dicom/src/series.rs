@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::dataset::Dataset;
 use crate::frame::{self, Rescale};
-use crate::image::Frame;
+use crate::image::{Frame, Unit};
 use crate::note::{Note, NoteKind};
 use crate::part10::Layout;
 use crate::scan::{Member, Scan, SeriesSummary, SkipReason};
@@ -166,7 +166,7 @@ fn check_hounsfield(candidate: &Candidate<'_>) -> Result<(), Refusal> {
         "they are secondary captures, pictures of the screen"
     } else if layout.samples != 1 {
         "they are colour pictures"
-    } else if !candidate.frame.is_hu {
+    } else if candidate.frame.unit == Unit::Other {
         "they name another unit"
     } else if candidate.frame.rescale.is_none() {
         "they do not say how stored numbers become HU"
@@ -332,6 +332,9 @@ fn finish(
         c.member.header.pixels.padding.is_some() && !frame::padding_applies(&c.member.header.pixels, c.rescale())
     }) {
         notes.push(NoteKind::PaddingIgnored);
+    }
+    if used().any(|c| c.frame.unit == Unit::Unstated) {
+        notes.push(NoteKind::UnstatedUnits);
     }
     if used().any(|c| c.member.header.lossy) {
         notes.push(NoteKind::LossyCompression);

@@ -67,8 +67,9 @@ pub(crate) fn arrange(planes: &[Plane]) -> Result<Stack, Refusal> {
         return Err(Refusal::OneSlice);
     }
     let steps: Vec<f64> = places.windows(2).map(|w| along(w[1]) - along(w[0])).collect();
-    let usual = median(&steps);
-    let counts = multiples(&steps, usual)?;
+    // Where every second slice is gone, the usual distance is twice the step: then the smallest may explain all.
+    let least = steps.iter().copied().fold(f64::INFINITY, f64::min);
+    let counts = multiples(&steps, median(&steps)).or_else(|uneven| multiples(&steps, least).map_err(|_| uneven))?;
     let total: usize = counts.iter().sum::<usize>() + 1;
     let missing = total - places.len();
     if missing as f64 > MISSING_SHARE * total as f64 {

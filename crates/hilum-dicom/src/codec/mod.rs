@@ -54,15 +54,38 @@ fn jpeg_ls(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
     if (width, height) == (columns, rows) { Ok(stored) } else { Err(Undecodable) }
 }
 
+/// JPEG 2000, by a decoder that knows unsigned components only. A signed one is declared unsigned for it: then the
+/// decoder adds half the range, as it must to unsigned components (ISO/IEC 15444-1 G.1.2), which is taken off again.
 fn jpeg_2000(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
     use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
-    let image = Image::new(bytes, &DecodeSettings::default()).map_err(|_| Undecodable)?;
+    let (precision, signed) = component(bytes)?;
+    let mut unsigned = std::borrow::Cow::Borrowed(bytes);
+    if signed {
+        unsigned.to_mut()[COMPONENT_BYTE] &= 0x7F;
+    }
+    let image = Image::new(&unsigned, &DecodeSettings::default()).map_err(|_| Undecodable)?;
     if (image.width() as usize, image.height() as usize) != (size.columns, size.rows) {
         return Err(Undecodable);
     }
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(|_| Undecodable)?;
     let [component] = decoded.components() else { return Err(Undecodable) };
+    let half = if signed { 1 << (precision - 1) } else { 0 };
     // Whole numbers of up to 16 bits are exact in single precision.
-    Ok(component.samples().iter().map(|value| value.round() as i32 as u16).collect())
+    Ok(component.samples().iter().map(|value| (value.round() as i32 - half) as u16).collect())
+}
+
+/// Where precision and sign of the first component stand in a codestream: SIZ comes right after SOC (ISO/IEC 15444-1
+/// A.5.1).
+const COMPONENT_BYTE: usize = 42;
+
+/// Precision and sign of the only component. DICOM holds bare codestreams, not JP2 files (PS3.5 A.4.4).
+fn component(bytes: &[u8]) -> Result<(u8, bool), Undecodable> {
+    let one_component = bytes.get(40..42) == Some(&[0, 1]);
+    if !bytes.starts_with(&[0xFF, 0x4F, 0xFF, 0x51]) || !one_component {
+        return Err(Undecodable);
+    }
+    let byte = *bytes.get(COMPONENT_BYTE).ok_or(Undecodable)?;
+    let precision = (byte & 0x7F) + 1;
+    if precision > 16 { Err(Undecodable) } else { Ok((precision, byte & 0x80 != 0)) }
 }

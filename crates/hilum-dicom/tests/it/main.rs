@@ -1,3 +1,10 @@
 //! Through the public API only.
 
+mod flaws;
+mod geometry;
+mod hostile;
 mod nifti;
+mod real;
+mod sources;
+mod support;
+mod syntax;
