@@ -99,7 +99,7 @@ pub fn measure(
 ) -> Result<Measurements, MeasureError> {
     let grid = ct.geometry();
     for (map, what) in [(lobes, "lobes"), (lesions, "lesions")] {
-        if map.geometry() != grid {
+        if !map.geometry().coincides_with(grid) {
             return Err(MeasureError::Grid { what });
         }
     }
