@@ -1,5 +1,6 @@
 //! Network descriptions, weights, model cards and the CPU inference engine.
 
+mod card;
 mod engine;
 mod graph;
 mod kernels;
@@ -7,6 +8,7 @@ mod tiling;
 mod unet;
 mod weights;
 
+pub use card::{CardError, Data, Input, Model, ModelCard, Output, WeightFile};
 pub use engine::{Engine, EngineError, EngineOptions, ExecutionPlan};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};
 pub use kernels::{Kernel, KernelStatus, available_kernels};
