@@ -31,7 +31,6 @@ pub(crate) struct ImageHeader {
     pub(crate) frame_of_reference_uid: String,
     pub(crate) lossy: bool,
     pub(crate) pixels: PixelLayout,
-    pub(crate) has_pixels: bool,
     /// Bytes the file must have at least for its pixels to be whole, beyond the header; native pixels only.
     pub(crate) declared_pixel_bytes: Option<u64>,
     /// One for a classic image, one per frame for Enhanced CT.
@@ -133,7 +132,6 @@ impl ImageHeader {
             frame_of_reference_uid: text(tags::FRAME_OF_REFERENCE_UID),
             lossy: text(tags::LOSSY_IMAGE_COMPRESSION) == "01",
             pixels,
-            has_pixels: dataset.has_pixels(),
             declared_pixel_bytes: dataset.declared_pixel_bytes(),
             frames,
         })

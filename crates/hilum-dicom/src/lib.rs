@@ -1,4 +1,51 @@
 //! DICOM and NIfTI in and out: series to volumes in HU with typed notes.
+//!
+//! **Reading** takes two steps. [`scan`] looks at the headers of a folder, a file, a ZIP or bytes in memory and lists the
+//! series it finds, with what is needed to choose among them. [`load`] turns one series into a [`Series`]: its
+//! [`Volume`](hilum_volume::Volume) in HU, the images that its slices came from, and its [`Note`]s.
+//!
+//! Slices are ordered by their position along the normal, never by name or number; index 0 is the foot end. A flaw that
+//! can be worked around becomes a note with a severity, which travels with the series into the report; one that cannot
+//! is a [`Refusal`], a single sentence for the person at the console. Nothing is guessed: no default spacing, position,
+//! orientation or rescaling exists.
+//!
+//! | transfer syntax | decoder |
+//! |---|---|
+//! | Implicit and Explicit Little Endian, Explicit Big Endian, Deflated, Encapsulated Uncompressed | here |
+//! | RLE Lossless; JPEG Lossless process 14, all selection values | here |
+//! | JPEG-LS, lossless and near-lossless | `pure_jpegls` |
+//! | JPEG 2000, reversible and not | `hayro-jpeg2000` |
+//!
+//! Pixels of 8 to 16 stored bits, signed or not; classic CT images, Enhanced CT and Legacy Converted Enhanced CT; files
+//! with and without preamble and meta information. Everything is memory-safe Rust and builds with cargo alone.
+//!
+//! **Foreign bytes** are not believed: [`Limits`] bound files, folders, ZIPs, nesting, elements and voxels, lengths are
+//! compared with the bytes present before memory is taken, and a decoder that panics makes a damaged image. dicom-rs
+//! supplies dictionary, character sets and the writing of objects; data sets are walked by a reader of our own because
+//! dicom-rs allocates what a length field claims.
+//!
+//! **Privacy**: no name, identifier or birth date of a patient leaves this crate, in values, notes or errors;
+//! [`SeriesSummary::patient_key`] tells patients apart. Descriptions and file names are passed on as they are and may
+//! hold anything that somebody typed.
+//!
+//! **Writing**: [`write_ct_series`] makes CT images of any geometry, and [`nifti`] reads and writes NIfTI-1.
+//!
+//! ```
+//! use hilum_dicom::{CtSeriesDescription, Limits, Source, load, scan, write_ct_series};
+//! use hilum_volume::{Geometry, PatientPoint, Volume};
+//!
+//! let grid = Geometry::axial([3, 4, 5], PatientPoint([-10.0, -20.0, 30.0]), [2.0, 0.7, 0.6])?;
+//! let ct = Volume::filled(grid, -850i16);
+//! let folder = tempfile::tempdir()?;
+//! write_ct_series(&ct, &CtSeriesDescription::default(), folder.path())?;
+//!
+//! let scan = scan(&Source::from(folder.path()), &Limits::default())?;
+//! scan.require_one_patient()?;
+//! let series = load(&scan, &scan.series()[0].series_uid, &|share| eprintln!("{:.0} %", 100.0 * share))?;
+//! assert_eq!(series.volume, ct);
+//! assert!(series.notes.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod codec;
 mod dataset;

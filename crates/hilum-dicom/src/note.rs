@@ -61,6 +61,11 @@ pub enum NoteKind {
         /// How many.
         count: usize,
     },
+    /// Images that are no slices in HU, such as dose reports and screenshots, were set aside.
+    UnfitImageSkipped {
+        /// How many.
+        count: usize,
+    },
     /// The rescaling to HU differs between slices; each was rescaled by its own.
     InconsistentRescale,
     /// The slices name different frames of reference, though their positions form one stack.
@@ -117,6 +122,7 @@ impl NoteKind {
             Self::GantryTilt { .. } => "gantry-tilt",
             Self::MixedOrientation { .. } => "mixed-orientation",
             Self::LocaliserSkipped { .. } => "localiser-skipped",
+            Self::UnfitImageSkipped { .. } => "unfit-image-skipped",
             Self::InconsistentRescale => "inconsistent-rescale",
             Self::InconsistentFrameOfReference { .. } => "inconsistent-frame-of-reference",
             Self::ThickSlices { .. } => "thick-slices",
@@ -133,6 +139,7 @@ impl NoteKind {
         match self {
             Self::InconsistentFrameOfReference { .. }
             | Self::LocaliserSkipped { .. }
+            | Self::UnfitImageSkipped { .. }
             | Self::DuplicateSlice { identical: true, .. }
             | Self::InconsistentRescale
             | Self::UnstatedUnits
@@ -175,6 +182,9 @@ impl NoteKind {
             }
             Self::LocaliserSkipped { count } => {
                 format!("{} among the slices set aside.", some(*count, "localiser was", "localisers were"))
+            }
+            Self::UnfitImageSkipped { count } => {
+                format!("{} among the slices set aside.", some(*count, "image without HU was", "images without HU were"))
             }
             Self::InconsistentRescale => {
                 "The rescaling to HU differs between slices: each slice was rescaled by its own.".to_owned()

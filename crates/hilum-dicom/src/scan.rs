@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use dicom_dictionary_std::tags;
 use rayon::prelude::*;
 
 use crate::dataset::{Dataset, Fault};
@@ -242,11 +243,12 @@ fn parse(bytes: &[u8], file_bytes: u64, limits: &Limits) -> Result<ImageHeader, 
     if dataset.is_empty() {
         return Err(SkipReason::CutShort);
     }
-    let header = ImageHeader::of(&dataset, layout.syntax).ok_or(SkipReason::NoIdentity)?;
-    // Whoever has pixels says how many; a file cut within its header has not.
-    if !header.has_pixels {
-        return Err(if header.pixels.pixels() > 0 { SkipReason::CutShort } else { SkipReason::NoImage });
+    if !dataset.has_pixels() {
+        // Whoever says how large an image is, has one; a file cut within its header has lost it.
+        let announced = dataset.u16(tags::ROWS).is_some_and(|rows| rows > 0);
+        return Err(if announced { SkipReason::CutShort } else { SkipReason::NoImage });
     }
+    let header = ImageHeader::of(&dataset, layout.syntax).ok_or(SkipReason::NoIdentity)?;
     let side = header.pixels.rows.max(header.pixels.columns);
     if header.pixels.pixels() == 0 {
         return Err(SkipReason::Damaged);

@@ -145,7 +145,16 @@ fn candidates<'a>(members: &'a [Member], notes: &mut Vec<NoteKind>) -> Result<Ve
     if found.is_empty() {
         return Err(Refusal::LocaliserOnly);
     }
-    found.iter().try_for_each(check_hounsfield)?;
+    let all = found.len();
+    let mut unfit = None;
+    found.retain(|c| check(c).map_err(|refusal| unfit.get_or_insert(refusal).clone()).is_ok());
+    let strangers = all - found.len();
+    if let Some(refusal) = unfit.filter(|_| strangers as f64 > STRANGER_SHARE * all as f64) {
+        return Err(refusal);
+    }
+    if strangers > 0 {
+        notes.push(NoteKind::UnfitImageSkipped { count: strangers });
+    }
     if localisers > 0 {
         notes.push(NoteKind::LocaliserSkipped { count: localisers });
     }
@@ -158,8 +167,11 @@ fn candidates<'a>(members: &'a [Member], notes: &mut Vec<NoteKind>) -> Result<Ve
     Ok(found)
 }
 
-/// Whether the numbers of a frame can be Hounsfield units at all.
-fn check_hounsfield(candidate: &Candidate<'_>) -> Result<(), Refusal> {
+/// Dose reports and screenshots within a series of slices are set aside up to this share of the images.
+const STRANGER_SHARE: f64 = 0.10;
+
+/// Whether the numbers of a frame can be Hounsfield units at all, and whether it has a place.
+fn check(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let header = &candidate.member.header;
     let layout = &header.pixels;
     let fault = if header.sop_class_uid.starts_with("1.2.840.10008.5.1.4.1.1.7") {
@@ -177,7 +189,7 @@ fn check_hounsfield(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     } else if !frame::bits_fit(layout, header.syntax.codec) {
         "their pixels are stored in a way that CT does not use"
     } else {
-        return Ok(());
+        return candidate.plane().map(|_| ());
     };
     Err(Refusal::NotHounsfield(fault))
 }
@@ -199,29 +211,24 @@ fn decode(
     let voxels = voxels.ok_or(Refusal::TooLarge { what: "the number of voxels", limit: limits.max_voxels as u64 })?;
     let mut data = vec![0i16; voxels];
 
-    // Frames by file, so that each file is read once; every frame with the slice it fills.
-    let mut by_file: BTreeMap<usize, (&Member, Vec<(usize, &mut [i16])>)> = BTreeMap::new();
-    for (plane, slice) in stack.slices.iter().zip(data.chunks_exact_mut(rows * columns)) {
-        if let Some(index) = plane {
-            let Candidate { member, file, .. } = candidates[*index];
-            by_file.entry(file).or_insert((member, Vec::new())).1.push((*index, slice));
+    // Frames by file, so that each file is read once.
+    let mut by_file: BTreeMap<usize, Vec<Target<'_>>> = BTreeMap::new();
+    for (plane, hu) in stack.slices.iter().zip(data.chunks_exact_mut(rows * columns)) {
+        if let Some(index) = *plane {
+            by_file.entry(candidates[index].file).or_default().push(Target { index, hu });
         }
     }
-    let total: usize = by_file.values().map(|(_, frames)| frames.len()).sum();
+    let total: usize = by_file.values().map(Vec::len).sum();
     let done = AtomicUsize::new(0);
+    let each = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f32 / total as f32);
     let failures: Vec<(usize, SkipReason)> = by_file
         .into_values()
         .collect::<Vec<_>>()
         .into_par_iter()
-        .flat_map_iter(|(member, frames)| {
-            let indices: Vec<usize> = frames.iter().map(|(index, _)| *index).collect();
-            let failed = decode_file(member, frames, candidates, limits, &|| {
-                progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f32 / total as f32);
-            });
-            match failed {
-                Ok(failed) => failed,
-                Err(reason) => indices.into_iter().map(|index| (index, reason)).collect(),
-            }
+        .flat_map_iter(|targets| {
+            let indices: Vec<usize> = targets.iter().map(|t| t.index).collect();
+            decode_file(targets, candidates, limits, &each)
+                .unwrap_or_else(|reason| indices.into_iter().map(|index| (index, reason)).collect())
         })
         .collect();
     if let Some((_, reason)) = failures.iter().min_by_key(|(index, _)| *index) {
@@ -234,8 +241,8 @@ fn decode(
         .par_iter()
         .map(|(index, slice)| {
             let mut double = vec![0i16; rows * columns];
-            let candidate = &candidates[*index];
-            let failed = decode_file(candidate.member, vec![(*index, &mut double)], candidates, limits, &|| ());
+            let target = Target { index: *index, hu: &mut double };
+            let failed = decode_file(vec![target], candidates, limits, &|| ());
             failed.is_ok_and(|f| f.is_empty()).then(|| double == data[slice * rows * columns..][..rows * columns])
         })
         .collect();
@@ -247,21 +254,27 @@ fn decode(
     Ok(Decoded::Whole { volume, conflicts, agreements })
 }
 
-/// Decodes some frames of one file; returns those that failed.
+/// A frame to decode, and the slice it fills.
+struct Target<'v> {
+    /// Index of the candidate.
+    index: usize,
+    hu: &'v mut [i16],
+}
+
+/// Decodes some frames, one at least and all of one file; returns those that failed.
 fn decode_file(
-    member: &Member,
-    frames: Vec<(usize, &mut [i16])>,
+    targets: Vec<Target<'_>>,
     candidates: &[Candidate<'_>],
     limits: &Limits,
     each: &(dyn Fn() + Sync),
 ) -> Result<Vec<(usize, SkipReason)>, SkipReason> {
-    let header = &member.header;
-    let bytes = member.item.read(limits.max_file_bytes).map_err(|_| SkipReason::Unreadable)?;
+    let Member { item, header } = candidates[targets[0].index].member;
+    let bytes = item.read(limits.max_file_bytes).map_err(|_| SkipReason::Unreadable)?;
     let layout = Layout::of(&bytes, limits)?;
     let content = layout.content(&bytes, limits)?;
     let dataset = Dataset::parse(&content, layout.syntax.encoding, limits)?;
     let pixels = dataset.pixel_data()?.ok_or(SkipReason::CutShort)?;
-    let one = |(index, hu): (usize, &mut [i16])| {
+    let one = |Target { index, hu }: Target<'_>| {
         let candidate = &candidates[index];
         let result = frame::frame_bytes(&pixels, &header.pixels, candidate.number, header.frames.len())
             .and_then(|bytes| frame::stored(&bytes, &header.pixels, header.syntax))
@@ -269,11 +282,7 @@ fn decode_file(
         each();
         result.err().map(|reason| (index, reason))
     };
-    Ok(if frames.len() == 1 {
-        frames.into_iter().filter_map(one).collect()
-    } else {
-        frames.into_par_iter().filter_map(one).collect()
-    })
+    Ok(targets.into_par_iter().filter_map(one).collect())
 }
 
 /// Fills slices without an image linearly between their neighbours. The first and the last slice always have one.

@@ -119,6 +119,23 @@ fn flaws_are_worked_around_and_noted() {
             slices: 12,
         },
         Case {
+            name: "a dose report without a place",
+            files: added(vec![without(&renamed(&good[2], "2.25.98"), tags::IMAGE_POSITION_PATIENT)]),
+            notes: vec![NoteKind::UnfitImageSkipped { count: 1 }],
+            slices: 12,
+        },
+        Case {
+            name: "a screenshot",
+            files: added(vec![with(
+                &renamed(&good[2], "2.25.98"),
+                tags::SOP_CLASS_UID,
+                VR::UI,
+                uids::SECONDARY_CAPTURE_IMAGE_STORAGE,
+            )]),
+            notes: vec![NoteKind::UnfitImageSkipped { count: 1 }],
+            slices: 12,
+        },
+        Case {
             name: "a stray image of another orientation",
             files: added(vec![same_series(&sagittal[1])]),
             notes: vec![NoteKind::MixedOrientation { count: 1 }],
