@@ -273,7 +273,7 @@ mod tests {
         card.results.insert("dice".into(), 0.9.into());
         let read = ModelCard::from_toml(&card.to_toml()).unwrap();
         assert_eq!(read, card);
-        assert_eq!(read.with_weights(&bytes).unwrap().weights.len(), 18);
+        assert_eq!(read.with_weights(&bytes).unwrap().weights.len(), 22);
     }
 
     #[test]
