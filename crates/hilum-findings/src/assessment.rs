@@ -9,12 +9,16 @@ use crate::Note;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
     /// CT severity score, 0 to 25: sum over the lobes.
+    #[schemars(range(max = 25))]
     pub ctss_0_25: Option<u8>,
     /// Lung severity score, 0 to 20: sum over the lobes.
+    #[schemars(range(max = 20))]
     pub lss_0_20: Option<u8>,
     /// Lung high opacity score, 0 to 20: sum over the lobes.
+    #[schemars(range(max = 20))]
     pub lhos_0_20: Option<u8>,
     /// CT-0 to CT-4 by the more involved lung.
+    #[schemars(range(max = 4))]
     pub severity_ct_0_4: Option<u8>,
     /// Suggested CO-RADS grade.
     pub co_rads: CoRads,
@@ -24,6 +28,7 @@ pub struct Scores {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CoRads {
     /// 1 very low to 5 very high suspicion of pulmonary COVID-19; never 6, which stands for a positive test.
+    #[schemars(range(min = 1, max = 5))]
     pub grade: Option<u8>,
     /// What the grade rests on, the decisive one last.
     pub reasons: Vec<Reason>,

@@ -116,10 +116,13 @@ pub struct LobeLesions {
     /// Opacities of −200 HU and above in percent of the lobe.
     pub percent_high_opacity: Option<f64>,
     /// The lobe's part of the CT severity score (CTSS), 0 to 5.
+    #[schemars(range(max = 5))]
     pub score_0_5: Option<u8>,
     /// The lobe's part of the lung severity score (LSS), 0 to 4.
+    #[schemars(range(max = 4))]
     pub lss_0_4: Option<u8>,
     /// The lobe's part of the lung high opacity score (LHOS), 0 to 4.
+    #[schemars(range(max = 4))]
     pub lhos_0_4: Option<u8>,
     /// Volume of its opacities.
     pub lesion_ml: Option<f64>,

@@ -53,8 +53,11 @@ impl Findings {
         });
         for path in findings.unexplained_nulls() {
             let general = GENERAL_REASONS.iter().find(|(field, _)| covers(field, &path));
-            let reason = general.map_or("It was not determined.", |(_, reason)| reason);
-            findings.not_known.push(NotKnown::new(path, reason));
+            let (field, reason) = general.copied().unwrap_or((&path, "It was not determined."));
+            // One entry for a group: the same reason is not said eight times.
+            if seen.insert((field.to_owned(), reason.to_owned())) {
+                findings.not_known.push(NotKnown::new(field, reason));
+            }
         }
         findings
     }
