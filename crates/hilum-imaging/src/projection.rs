@@ -1,6 +1,6 @@
 //! Planes through a volume: reformatted slices and thick-slab projections.
 
-use hilum_volume::{Geometry, LabelMap, PatientPoint, PatientVector, Volume, VoxelPoint};
+use hilum_volume::{Geometry, Intensity, LabelMap, PatientPoint, PatientVector, Volume, VoxelPoint};
 use rayon::prelude::*;
 
 /// A picture plane in patient space: a grid of square pixels.
@@ -138,7 +138,7 @@ fn range_along(volume: &Geometry, direction: PatientVector) -> (f64, f64) {
 
 /// The values of a volume on a plane, by linear interpolation; `outside` beyond the volume's outer faces.
 #[must_use]
-pub fn plane(volume: &Volume<i16>, geometry: &PlaneGeometry, outside: f32) -> Plane<f32> {
+pub fn plane<T: Intensity>(volume: &Volume<T>, geometry: &PlaneGeometry, outside: f32) -> Plane<f32> {
     sampled(volume.geometry(), geometry, outside, |at| interpolate(volume, at))
 }
 
@@ -163,8 +163,9 @@ pub fn plane_of_occupancy(
 
 /// A slab of `thickness_mm` centred on a plane, projected across it; rays wholly outside the volume give `outside`.
 ///
-/// Samples are at most half the volume's smallest spacing and at most `thickness_mm` apart; parts of a ray outside the
-/// volume do not count. An infinite thickness takes in the whole volume.
+/// Parts of a ray outside the volume do not count. An infinite thickness takes in the whole volume. A slab of at least
+/// eight voxels across one of the volume's axes is projected voxel by voxel before it is brought onto the plane; any other
+/// is sampled along rays at most half the finest spacing apart.
 #[must_use]
 pub fn slab(
     volume: &Volume<i16>,
@@ -177,6 +178,15 @@ pub fn slab(
     let here = geometry.origin.minus(PatientPoint([0.0; 3])).dot(through);
     let (near, far) = range_along(volume.geometry(), through);
     let (from, to) = ((near - here).max(-0.5 * thickness_mm), (far - here).min(0.5 * thickness_mm));
+    if let Some((axis, range)) = voxels_across(volume.geometry(), geometry, [from, to]) {
+        let mut flat = flattened(volume, axis, range, projection);
+        // The projection has no depth: put it where the plane is.
+        let depth = geometry.origin.minus(flat.geometry().origin()).dot(through);
+        let moved = flat.geometry().origin().plus(through.times(depth));
+        let grid = Geometry::new(flat.shape(), moved, flat.geometry().axes(), flat.geometry().spacing_mm());
+        flat = Volume::new(grid.expect("a moved grid is a grid"), flat.into_data()).expect("the same voxels");
+        return plane(&flat, geometry, outside);
+    }
     let step_mm = 0.5 * volume.geometry().spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
     let steps = (((to - from) / step_mm).ceil().max(0.0)) as usize + 1;
     let step_mm = if steps > 1 { (to - from) / (steps - 1) as f64 } else { 0.0 };
@@ -185,26 +195,93 @@ pub fn slab(
     let shape = volume.shape();
     per_pixel(volume.geometry(), geometry, outside, |at| {
         let mut at = VoxelPoint(std::array::from_fn(|a| at.0[a] + start[a]));
-        let (mut value, mut count) = (0.0_f64, 0_usize);
+        let mut tally = Tally::default();
         for _ in 0..steps {
             if is_inside(shape, at) {
-                let v = f64::from(interpolate(volume, at));
-                value = match projection {
-                    _ if count == 0 => v,
-                    Projection::Max => value.max(v),
-                    Projection::Min => value.min(v),
-                    Projection::Mean => value + v,
-                };
-                count += 1;
+                tally.add(interpolate(volume, at), projection);
             }
             at = VoxelPoint(std::array::from_fn(|a| at.0[a] + step[a]));
         }
-        match projection {
-            _ if count == 0 => outside,
-            Projection::Mean => (value / count as f64) as f32,
-            Projection::Max | Projection::Min => value as f32,
-        }
+        tally.value(projection).unwrap_or(outside)
     })
+}
+
+/// Values on their way to one.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    value: f64,
+    count: u32,
+}
+
+impl Tally {
+    fn add(&mut self, value: f32, projection: Projection) {
+        let v = f64::from(value);
+        self.value = match projection {
+            _ if self.count == 0 => v,
+            Projection::Max => self.value.max(v),
+            Projection::Min => self.value.min(v),
+            Projection::Mean => self.value + v,
+        };
+        self.count += 1;
+    }
+
+    fn value(self, projection: Projection) -> Option<f32> {
+        let value = match projection {
+            Projection::Mean => self.value / f64::from(self.count.max(1)),
+            Projection::Max | Projection::Min => self.value,
+        };
+        (self.count > 0).then_some(value as f32)
+    }
+}
+
+/// Fewest voxels across a slab that is projected voxel by voxel: below, parts of voxels at its faces would matter.
+const FEWEST_ACROSS: usize = 8;
+
+/// If the rays run along one of the volume's axes, that axis and the voxels whose centres lie between two depths.
+fn voxels_across(
+    volume: &Geometry,
+    geometry: &PlaneGeometry,
+    depths_mm: [f64; 2],
+) -> Option<(usize, std::ops::Range<usize>)> {
+    let through = geometry.through_direction();
+    let axis = (0..3).find(|a| volume.axes()[*a].dot(through).abs() > 1.0 - 1e-9)?;
+    if !volume.is_orthogonal() {
+        return None;
+    }
+    let at = |mm: f64| volume.voxel_from_patient(geometry.origin.plus(through.times(mm))).0[axis];
+    let (a, b) = (at(depths_mm[0]), at(depths_mm[1]));
+    let first = (a.min(b) - 1e-6).ceil().max(0.0) as usize;
+    let beyond = ((a.max(b) + 1e-6).floor() + 1.0).clamp(0.0, volume.shape()[axis] as f64) as usize;
+    (beyond >= first + FEWEST_ACROSS).then_some((axis, first..beyond))
+}
+
+/// The volume projected along one of its axes: one voxel along that axis.
+fn flattened(volume: &Volume<i16>, axis: usize, range: std::ops::Range<usize>, projection: Projection) -> Volume<f32> {
+    let mut shape = volume.shape();
+    shape[axis] = 1;
+    let geometry = volume.geometry().crop([0; 3], shape).expect("a part of the grid");
+    let [_, rows, columns] = volume.shape();
+    let mut data = vec![0.0_f32; geometry.len()];
+    let finished = |tally: Tally| tally.value(projection).unwrap_or(0.0);
+    data.par_chunks_mut(shape[2]).enumerate().for_each(|(line, out)| {
+        let (s, r) = (line / shape[1], line % shape[1]);
+        let row = |s: usize, r: usize| &volume.data()[(s * rows + r) * columns..(s * rows + r + 1) * columns];
+        if axis == 2 {
+            let mut tally = Tally::default();
+            row(s, r)[range.clone()].iter().for_each(|v| tally.add(f32::from(*v), projection));
+            out[0] = finished(tally);
+            return;
+        }
+        let mut tallies = vec![Tally::default(); columns];
+        for i in range.clone() {
+            let source = if axis == 0 { row(i, r) } else { row(s, i) };
+            for (tally, v) in tallies.iter_mut().zip(source) {
+                tally.add(f32::from(*v), projection);
+            }
+        }
+        out.iter_mut().zip(tallies).for_each(|(o, t)| *o = finished(t));
+    });
+    Volume::new(geometry, data).expect("one value per line of voxels")
 }
 
 /// A displacement in voxels.
@@ -255,8 +332,8 @@ fn nearest(shape: [usize; 3], at: VoxelPoint) -> [usize; 3] {
     std::array::from_fn(|a| (at.0[a].round().max(0.0) as usize).min(shape[a] - 1))
 }
 
-fn interpolate(volume: &Volume<i16>, at: VoxelPoint) -> f32 {
-    weighted(volume.shape(), at, |index| f32::from(volume[index]))
+fn interpolate<T: Intensity>(volume: &Volume<T>, at: VoxelPoint) -> f32 {
+    weighted(volume.shape(), at, |index| volume[index].to_f32())
 }
 
 /// Linear interpolation between the eight voxels around a position; beyond the outermost centres theirs is taken.

@@ -27,6 +27,20 @@ pub struct Surface {
     pub smoothing_mm: f64,
 }
 
+impl Surface {
+    /// A translucent skin that brightens towards its rim: for organs one looks into.
+    #[must_use]
+    pub fn glass(colour: [u8; 3]) -> Self {
+        Self { colour, opacity: 0.13, rim_opacity: 0.7, smoothing_mm: 1.5 }
+    }
+
+    /// A solid body: for what is to be found inside.
+    #[must_use]
+    pub fn solid(colour: [u8; 3]) -> Self {
+        Self { colour, opacity: 1.0, rim_opacity: 1.0, smoothing_mm: 0.8 }
+    }
+}
+
 /// A set of labels that share one surface, and how it looks.
 pub type LabelSurface<'a> = (&'a [u8], Surface);
 
@@ -53,7 +67,7 @@ pub struct Camera {
     pub width: usize,
     /// Pixels from top to bottom.
     pub height: usize,
-    /// Rays per pixel and side, 1 or 2: 2 smooths edges at four times the cost.
+    /// Rays per pixel and side, 1 or 2. 2 smooths edges: it casts four rays where neighbouring pixels differ.
     pub supersampling: usize,
     /// Colours of the background, at the top and at the bottom.
     pub background: [[u8; 3]; 2],
@@ -67,7 +81,7 @@ impl Default for Camera {
             elevation_deg: 0.0,
             width: 600,
             height: 600,
-            supersampling: 1,
+            supersampling: 2,
             background: [[22, 26, 34], [8, 9, 12]],
         }
     }

@@ -121,9 +121,7 @@ pub(super) fn cast(
     depth_radius_mm: f64,
 ) -> Picture {
     let geometry = &scene.geometry;
-    let n = camera.supersampling.clamp(1, 2);
-    let (width, height) = (camera.width * n, camera.height * n);
-    let mm = mm_per_pixel / n as f64;
+    let (width, height, mm) = (camera.width, camera.height, mm_per_pixel);
     // Far enough in front of everything.
     let front = centre.plus(away.times(-depth_radius_mm - 10.0));
     let corner =
@@ -143,38 +141,49 @@ pub(super) fn cast(
         away: single(away),
         light: single(light),
         halfway: single(PatientVector(single(light).map(f64::from)).plus(away.times(-1.0))),
-        step_mm: (0.7 * finest) as f32,
+        step_mm: (0.85 * finest) as f32,
         depth_mm: (2.0 * depth_radius_mm + 20.0) as f32,
     };
+    let follow =
+        |x: f64, y: f64| view.follow(std::array::from_fn(|a| (origin[a] + per_column[a] * x + per_row[a] * y) as f32));
     let mut rays = vec![[0.0_f32; 4]; width * height];
-    if width > 0 {
-        rays.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
-            for (x, ray) in row.iter_mut().enumerate() {
-                let start =
-                    std::array::from_fn(|a| (origin[a] + per_column[a] * x as f64 + per_row[a] * y as f64) as f32);
-                *ray = view.follow(start);
-            }
-        });
-    }
-    let mut picture = Picture::filled(camera.width, camera.height, [0; 3]);
-    let columns = camera.width.max(1);
-    picture.pixels_mut().par_iter_mut().enumerate().for_each(|(at, pixel)| {
-        let (x, y) = (at % columns, at / columns);
-        let mut sum = [0.0_f32; 4];
-        for (dx, dy) in (0..n).flat_map(|dy| (0..n).map(move |dx| (dx, dy))) {
-            let ray = rays[(y * n + dy) * width + x * n + dx];
-            (0..4).for_each(|i| sum[i] += ray[i]);
-        }
-        let sum = sum.map(|v| v / (n * n) as f32);
+    let columns = width.max(1);
+    rays.par_chunks_mut(columns).enumerate().for_each(|(y, row)| {
+        row.iter_mut().enumerate().for_each(|(x, ray)| *ray = follow(x as f64, y as f64));
+    });
+    let mut picture = Picture::filled(width, height, [0; 3]);
+    picture.pixels_mut().par_chunks_mut(columns).enumerate().for_each(|(y, row)| {
         let [top, bottom] = camera.background.map(|c| c.map(f32::from));
-        let t = y as f32 / camera.height.max(1) as f32;
-        *pixel = std::array::from_fn(|i| {
-            let behind = top[i] + t * (bottom[i] - top[i]);
-            (255.0 * sum[i] + (1.0 - sum[3]) * behind).round().clamp(0.0, 255.0) as u8
-        });
+        let t = y as f32 / height as f32;
+        let behind: [f32; 3] = std::array::from_fn(|i| top[i] + t * (bottom[i] - top[i]));
+        for (x, pixel) in row.iter_mut().enumerate() {
+            let mut ray = rays[y * width + x];
+            if camera.supersampling > 1 && on_an_edge(&rays, width, [x, y]) {
+                let four = [(-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)];
+                let four = four.map(|(dx, dy)| follow(x as f64 + dx, y as f64 + dy));
+                ray = std::array::from_fn(|i| 0.25 * four.iter().map(|r| r[i]).sum::<f32>());
+            }
+            *pixel =
+                std::array::from_fn(|i| (255.0 * ray[i] + (1.0 - ray[3]) * behind[i]).round().clamp(0.0, 255.0) as u8);
+        }
     });
     picture
 }
+
+/// Whether a pixel's ray differs from those around it by more than the eye lets pass.
+fn on_an_edge(rays: &[[f32; 4]], width: usize, [x, y]: [usize; 2]) -> bool {
+    let at = y * width + x;
+    let near = [
+        (x > 0).then(|| at - 1),
+        (x + 1 < width).then(|| at + 1),
+        at.checked_sub(width),
+        Some(at + width).filter(|below| *below < rays.len()),
+    ];
+    near.into_iter().flatten().any(|n| (0..4).any(|i| (rays[n][i] - rays[at][i]).abs() > EDGE))
+}
+
+/// Difference between neighbouring rays, of a full scale of 1, above which more rays are cast.
+const EDGE: f32 = 0.06;
 
 impl View<'_> {
     /// Colour times opacity, and opacity, gathered from a position in front of the scene.
@@ -265,8 +274,8 @@ impl View<'_> {
             return;
         }
         let opacity = 1.0 - (-extinction * self.step_mm).exp();
-        // Flat regions have no direction: they glow evenly.
-        let slope = fog.slope(position);
+        // What is hardly seen needs no light, and flat regions have no direction: both glow evenly.
+        let slope = if opacity * (1.0 - gathered[3]) > 0.02 { fog.slope(position) } else { [0.0; 3] };
         let steep = dot(slope, slope) > 15.0 * 15.0;
         let colour = match self.normal(slope).filter(|_| steep) {
             Some(normal) => self.lit([r, g, b], normal, t),
