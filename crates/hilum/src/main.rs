@@ -1,2 +1,37 @@
-//! The Hilum command line.
-fn main() {}
+//! The Hilum command line: arguments in, exit code out. It holds no logic of its own.
+
+mod analyze;
+mod arguments;
+mod demo;
+mod doctor;
+mod evaluate;
+mod machine;
+mod models;
+mod outcome;
+mod output;
+mod phantom;
+mod progress;
+mod schema;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let progress = progress::Progress::new(&arguments.output);
+    let done = match &arguments.command {
+        Command::Analyze(a) => analyze::run(a, &progress),
+        Command::Demo(a) => demo::run(a, &progress),
+        Command::Phantom(a) => phantom::run(a, &progress),
+        Command::Train(a) => train::run(a, &progress),
+        Command::Evaluate(a) => evaluate::run(a, &progress),
+        Command::Models(a) => models::run(a),
+        Command::Schema(a) => schema::run(a),
+        Command::Doctor(a) => doctor::run(a),
+    };
+    outcome::exit_code(done)
+}

@@ -1,0 +1,312 @@
+//! From a chest CT to findings and label map.
+
+use std::time::Instant;
+
+use hilum_findings::{
+    Classification, Findings, FindingsInput, Fissure, FissureConfidence, KindMethod, MeasureError, Model as ModelFinding,
+    NotKnown, Note, OutOfDistribution, Severity, Software, Timings, measure,
+};
+use hilum_nn::{Engine, EngineError, EngineOptions, Model, ModelCard};
+use hilum_volume::{AxisOrder, LabelMap, Orientation, Volume};
+use rayon::prelude::*;
+
+use crate::lesions::{self, LesionRules};
+use crate::lobes::{self, Lobes};
+use crate::lungs::{self, LungError, LungOptions, Lungs};
+use crate::{Study, slices};
+
+/// Name of this product in the findings.
+pub const PRODUCT: &str = "hilum-lung";
+
+/// HU of air: what a straightened volume holds where the tilted one has nothing.
+const AIR_HU: i16 = -1024;
+
+/// The lesion network, ready to run.
+#[derive(Debug)]
+pub struct LesionNetwork {
+    engine: Engine,
+    card: ModelCard,
+}
+
+/// Why a card's network cannot serve as the lesion network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The channels are others.
+    #[error("the model `{name}` does not predict lung, lesion and consolidation in this order")]
+    Outputs {
+        /// Name in the card.
+        name: String,
+    },
+    /// The engine cannot run it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl LesionNetwork {
+    /// Prepares a model for this processor; `threads` of 0 takes all.
+    ///
+    /// # Errors
+    /// [`NetworkError`] if the model predicts something else or cannot run.
+    pub fn new(model: Model, threads: usize) -> Result<Self, NetworkError> {
+        let outputs: Vec<&str> = model.card.outputs.iter().map(|o| o.name.as_str()).collect();
+        if outputs != ["lung", "lesion", "consolidation"] || model.graph.input_channels() != 1 {
+            return Err(NetworkError::Outputs { name: model.card.name });
+        }
+        let engine = Engine::new(&model.graph, &model.weights, EngineOptions { threads, ..EngineOptions::default() })?;
+        Ok(Self { engine, card: model.card })
+    }
+
+    /// Its card.
+    #[must_use]
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+}
+
+/// What came out of one study.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// All findings but what only the caller knows: `created`, load and report times, peak memory.
+    pub findings: Findings,
+    /// On the series' own grid: 1 to 5 lobes, 11 ground-glass, 12 consolidation.
+    pub labels: LabelMap,
+}
+
+/// Why a study has no findings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnalysisError {
+    /// The scan shows no chest: the study is refused.
+    #[error(transparent)]
+    Lungs(#[from] LungError),
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] EngineError),
+    /// The label maps do not fit the CT: a fault of ours.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+}
+
+/// A step of the analysis, for progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The network looks at every slice.
+    Network,
+    /// Lungs are outlined.
+    Lungs,
+    /// Lobes are told apart.
+    Lobes,
+    /// Lesions are outlined.
+    Lesions,
+    /// Everything is counted and scored.
+    Measure,
+}
+
+impl Stage {
+    /// The step in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Network => "looking at every slice",
+            Self::Lungs => "outlining the lungs",
+            Self::Lobes => "telling the lobes apart",
+            Self::Lesions => "outlining lesions",
+            Self::Measure => "measuring",
+        }
+    }
+}
+
+/// Analyses one chest CT.
+///
+/// The result is on the grid of `study.volume` and depends neither on the number of threads nor on the order of its axes.
+/// `progress` gets a stage and the share of it that is done, 0 to 1.
+///
+/// # Errors
+/// [`AnalysisError::Lungs`] if the scan does not show a chest; the others are faults of ours or of the model.
+pub fn analyze(
+    study: &Study,
+    network: &LesionNetwork,
+    software: Software,
+    progress: &(dyn Fn(Stage, f32) + Sync),
+) -> Result<Analysis, AnalysisError> {
+    let mut timings = Timings::default();
+    let upright = Upright::of(&study.volume);
+    let ct = upright.volume(&study.volume);
+
+    let started = Instant::now();
+    let report = |fraction| progress(Stage::Network, fraction);
+    let prediction = slices::predict(&network.engine, &network.card.input, &ct, &report)?;
+    let predicted = started.elapsed();
+
+    progress(Stage::Lungs, 0.0);
+    let started = Instant::now();
+    let lung_probability = prediction.lung.map(|p| f32::from(*p) / 255.0);
+    let lungs = lungs::segment(&ct, Some(&lung_probability), &LungOptions::default())?;
+    drop(lung_probability);
+    timings.lungs = Some(started.elapsed().as_secs_f64());
+
+    progress(Stage::Lobes, 0.0);
+    let started = Instant::now();
+    let lobes = lobes::segment(&ct, &lungs, &lobes::LobeOptions::default());
+    timings.lobes = Some(started.elapsed().as_secs_f64());
+
+    progress(Stage::Lesions, 0.0);
+    let started = Instant::now();
+    let rules = LesionRules::default();
+    let lobes_coarse = lobes.labels().resample_nearest(prediction.ct.geometry());
+    let found = lesions::find(&prediction, &lobes_coarse.labels().map(|l| *l > 0), &rules);
+    drop(prediction);
+    let lesion_labels = lesions::on_ct_grid(&found.labels, lobes.labels());
+    timings.lesions = Some((predicted + started.elapsed()).as_secs_f64());
+
+    progress(Stage::Measure, 0.0);
+    let started = Instant::now();
+    let own = |labels: &LabelMap| upright.back(labels, &study.volume);
+    let (lobe_labels, lesion_labels) = (own(lobes.labels()), own(&lesion_labels));
+    let slice_probability = upright.slice_probability(&found.slice_probability, &study.volume);
+    let measured = measure(&study.volume, &lobe_labels, &lesion_labels, slice_probability.as_deref())?;
+    let mut findings = Findings::analysed(FindingsInput {
+        product: PRODUCT.into(),
+        software,
+        models: vec![describe(network.card())],
+        series: study.series.clone(),
+        measurements: &measured,
+        kind_method: KindMethod::HuThreshold,
+        kind_method_text: kind_method_text(&rules),
+        fissures: fissures(&lobes),
+        quality_notes: quality_notes(&lungs, &lobes, network.card(), &ct),
+        out_of_distribution: OutOfDistribution::default(),
+        classification: Classification::default(),
+        not_known: not_known(slice_probability.is_some()),
+    });
+    timings.measure = Some(started.elapsed().as_secs_f64());
+    findings.timings_s = timings;
+    progress(Stage::Measure, 1.0);
+    Ok(Analysis { findings, labels: joined(lobe_labels, &lesion_labels) })
+}
+
+/// How a series is brought upright (axial order, right angles) and back.
+struct Upright {
+    order: AxisOrder,
+    sheared: bool,
+}
+
+impl Upright {
+    fn of(volume: &Volume<i16>) -> Self {
+        let geometry = volume.geometry();
+        Self { order: AxisOrder::towards(geometry, Orientation::Axial), sheared: !geometry.is_orthogonal() }
+    }
+
+    fn volume(&self, volume: &Volume<i16>) -> Volume<i16> {
+        if self.sheared {
+            return volume.deskewed(AIR_HU).reordered(self.order);
+        }
+        volume.reordered(self.order)
+    }
+
+    /// Labels of the upright volume on the grid of `original`.
+    fn back(&self, labels: &LabelMap, original: &Volume<i16>) -> LabelMap {
+        let labels = LabelMap::new(labels.labels().reordered(self.order.inverse()));
+        if self.sheared { labels.resample_nearest(original.geometry()) } else { labels }
+    }
+
+    /// Values per coarse axial slice as values per slice of the original from the foot end; `None` if its slices are not
+    /// axial.
+    fn slice_probability(&self, coarse: &[f32], original: &Volume<i16>) -> Option<Vec<f32>> {
+        let (axis, _) = self.order.0[0];
+        (axis == 0).then(|| {
+            let slices = original.shape()[0];
+            (0..slices).map(|s| coarse[lesions::coarse_slice(s, original.geometry(), coarse.len())]).collect()
+        })
+    }
+}
+
+/// One map of both: a lesion hides the lobe beneath it.
+fn joined(mut lobes: LabelMap, lesions: &LabelMap) -> LabelMap {
+    lobes.labels_mut().data_mut().par_iter_mut().zip(lesions.labels().data()).for_each(|(lobe, lesion)| {
+        if *lesion != 0 {
+            *lobe = *lesion;
+        }
+    });
+    lobes
+}
+
+fn describe(card: &ModelCard) -> ModelFinding {
+    ModelFinding {
+        name: card.name.clone(),
+        version: card.version.clone(),
+        sha256: card.weights.sha256.clone(),
+        card: format!("{}/card.toml", card.name),
+        purpose: Some("Lungs and lesions, slice by slice.".into()),
+        licence: Some(card.licence.clone()),
+        limits: card.limits.clone(),
+    }
+}
+
+fn kind_method_text(rules: &LesionRules) -> String {
+    format!(
+        "The network finds lesions; their kind is told by density: where the parenchyma, vessels taken out, reaches {} HU \
+         it is consolidation, below that ground-glass.",
+        rules.consolidation_from_hu
+    )
+}
+
+fn fissures(lobes: &Lobes) -> Vec<FissureConfidence> {
+    let names = [Fissure::RightOblique, Fissure::RightHorizontal, Fissure::LeftOblique];
+    names
+        .into_iter()
+        .zip(lobes.confidence())
+        .map(|(name, confidence)| {
+            let text = match confidence {
+                c if c >= 0.6 => "Seen along most of its course.",
+                c if c >= 0.3 => "Seen in part; elsewhere placed by the average chest.",
+                _ => "Hardly seen: placed mostly by the average chest, so the lobes beside it are uncertain.",
+            };
+            FissureConfidence { name, confidence: Some(confidence), text: Some(text.into()) }
+        })
+        .collect()
+}
+
+fn quality_notes(lungs: &Lungs, lobes: &Lobes, card: &ModelCard, ct: &Volume<i16>) -> Vec<Note> {
+    let mut notes: Vec<Note> = lungs
+        .notes()
+        .iter()
+        .map(|note| {
+            let severity = if note.is_serious() { Severity::Severe } else { Severity::Info };
+            Note::new(note.code(), severity, sentence(&note.to_string()))
+        })
+        .collect();
+    if lobes.confidence().iter().any(|c| *c < 0.3) {
+        let text = "At least one fissure was hardly seen: lobe volumes and scores per lobe are estimates.";
+        notes.push(Note::new("fissures-unsure", Severity::Warning, text));
+    }
+    let pixel_mm = ct.geometry().spacing_mm()[1].max(ct.geometry().spacing_mm()[2]);
+    if pixel_mm > card.input.pixel_mm_range[1] {
+        let text = format!("The pixels of {pixel_mm:.1} mm are coarser than the network was taught on.");
+        notes.push(Note::new("coarse-pixels", Severity::Warning, text));
+    }
+    notes
+}
+
+fn not_known(slices_have_probability: bool) -> Vec<NotKnown> {
+    let mut reasons = vec![
+        NotKnown::new(
+            "classification",
+            "No classifier is offered: there are no honest data here to teach and test one on whole CTs in HU.",
+        ),
+        NotKnown::new("quality.out_of_distribution", "No detector for unusual studies was run."),
+    ];
+    if !slices_have_probability {
+        let reason = "The network looks at axial slices, and those of this series are not axial.";
+        reasons.push(NotKnown::new("lesions.slices[].probability", reason));
+    }
+    reasons
+}
+
+/// With a capital at the start and a stop at the end.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}

@@ -1,0 +1,259 @@
+//! Lesions: what the network calls so, held against the density of the lung around it.
+//!
+//! The network was taught on 8-bit pictures whose windows nobody wrote down; HU are evidence it never had. Here both are
+//! joined on the network's grid:
+//!
+//! 1. probabilities are smoothed a little, so that a single slice does not decide;
+//! 2. vessels are taken out of the CT by a grey opening: what remains is the density of the parenchyma;
+//! 3. a voxel of the lung is lesion if its parenchyma is denser than aerated lung and the network is of that opinion,
+//!    which must be firmer where the density is that of vessels, hilum and chest wall;
+//! 4. small specks are dropped;
+//! 5. dense parenchyma is consolidation, the rest ground-glass; vessels within ground-glass are neither.
+
+use hilum_imaging::components::{self, Connectivity};
+use hilum_imaging::{filter, grey};
+use hilum_volume::{Geometry, LabelMap, Mask, Volume};
+use rayon::prelude::*;
+
+use crate::slices::SlicePrediction;
+use hilum_findings::{CONSOLIDATION_LABEL, GROUND_GLASS_LABEL};
+
+/// Cut points of the rules above.
+///
+/// Origin: chosen on covid-P002, cap-cap002 and normal002 of COVID-CT-MD by the ranking of slices and the false alarms on
+/// the normal chest, so figures on these three scans are not those of unseen data. The limit of consolidation is that of
+/// high opacity, −200 HU (Chaganti et al., Radiol Artif Intell 2020, doi:10.1148/ryai.2020200048).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LesionRules {
+    /// Standard deviation of the smoothing of probabilities, in millimetres.
+    pub smoothing_mm: f64,
+    /// Radius of the opening that removes vessels, in millimetres.
+    pub vessel_radius_mm: f64,
+    /// Parenchyma below this HU is aerated.
+    pub aerated_below_hu: i16,
+    /// From this HU, the density of vessels and soft tissue, the network must be sure.
+    pub dense_from_hu: i16,
+    /// Probability from which hazy parenchyma is lesion.
+    pub probability_hazy: f32,
+    /// Probability from which dense parenchyma is lesion.
+    pub probability_dense: f32,
+    /// Every lesion reaches this probability somewhere.
+    pub probability_peak: f32,
+    /// Lesions smaller than this are dropped, in millilitres.
+    pub volume_min_ml: f64,
+    /// From this HU lesions are consolidation.
+    pub consolidation_from_hu: i16,
+    /// A voxel this much denser than its parenchyma is a vessel or an airway's wall, in HU.
+    pub vessel_contrast_hu: i16,
+}
+
+impl Default for LesionRules {
+    fn default() -> Self {
+        Self {
+            smoothing_mm: 1.2,
+            vessel_radius_mm: 3.2,
+            aerated_below_hu: -790,
+            dense_from_hu: -300,
+            probability_hazy: 0.12,
+            probability_dense: 0.5,
+            probability_peak: 0.3,
+            volume_min_ml: 0.2,
+            consolidation_from_hu: -200,
+            vessel_contrast_hu: 250,
+        }
+    }
+}
+
+/// Lesions on the network's grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lesions {
+    /// 11 ground-glass, 12 consolidation, 0 elsewhere.
+    pub labels: LabelMap,
+    /// For each slice of the grid, the probability that 50 mm² of its lung reach or exceed: how sure the network is that
+    /// the slice shows a lesion of that size.
+    pub slice_probability: Vec<f32>,
+}
+
+/// Area of lung that must reach a probability for the slice to have it.
+const SLICE_PROBABILITY_AREA_MM2: f64 = 50.0;
+
+/// Finds lesions within `lungs`, a mask on the grid of the prediction.
+///
+/// # Panics
+/// If `lungs` is not on that grid.
+#[must_use]
+pub fn find(prediction: &SlicePrediction, lungs: &Mask, rules: &LesionRules) -> Lesions {
+    let grid = prediction.ct.geometry();
+    assert_eq!(lungs.shape(), grid.shape(), "lungs and prediction lie on one grid");
+    let parenchyma = grey::opening(&prediction.ct, rules.vessel_radius_mm);
+    let mut probability = prediction.lesion.map(|p| f32::from(*p) / 255.0);
+    let slice_probability = slice_probability(&probability, lungs);
+    filter::gaussian_in_place(&mut probability, rules.smoothing_mm);
+
+    let accepted: Vec<bool> = (0..grid.len())
+        .into_par_iter()
+        .map(|at| {
+            let hu = parenchyma.data()[at];
+            let needed = if hu < rules.dense_from_hu { rules.probability_hazy } else { rules.probability_dense };
+            lungs.data()[at] && hu >= rules.aerated_below_hu && probability.data()[at] >= needed
+        })
+        .collect();
+    let accepted = Mask::new(grid.clone(), accepted).expect("one value per voxel");
+    let kept = keep_convincing(&accepted, &probability, rules);
+
+    let labels = (0..grid.len())
+        .into_par_iter()
+        .map(|at| {
+            let (hu, around) = (prediction.ct.data()[at], parenchyma.data()[at]);
+            match () {
+                () if !kept.data()[at] => 0,
+                () if around >= rules.consolidation_from_hu => CONSOLIDATION_LABEL,
+                () if hu.saturating_sub(around) >= rules.vessel_contrast_hu => 0,
+                () => GROUND_GLASS_LABEL,
+            }
+        })
+        .collect();
+    let labels = LabelMap::new(Volume::new(grid.clone(), labels).expect("one value per voxel"));
+    Lesions { labels, slice_probability }
+}
+
+/// Components that are large enough and somewhere probable enough.
+fn keep_convincing(accepted: &Mask, probability: &Volume<f32>, rules: &LesionRules) -> Mask {
+    let found = components::label(accepted, Connectivity::Corners);
+    let mut peak = vec![0.0_f32; found.items.len() + 1];
+    for (id, p) in found.labels.data().iter().zip(probability.data()) {
+        let peak = &mut peak[*id as usize];
+        *peak = peak.max(*p);
+    }
+    let voxels_min = rules.volume_min_ml * 1000.0 / accepted.geometry().voxel_volume_mm3();
+    found.mask_where(|c| c.voxels as f64 >= voxels_min && peak[c.id as usize] >= rules.probability_peak)
+}
+
+/// Per slice the probability that [`SLICE_PROBABILITY_AREA_MM2`] of lung reach.
+fn slice_probability(probability: &Volume<f32>, lungs: &Mask) -> Vec<f32> {
+    let [slices, _, _] = probability.shape();
+    let [_, row_mm, column_mm] = probability.geometry().spacing_mm();
+    let rank = ((SLICE_PROBABILITY_AREA_MM2 / (row_mm * column_mm)).round() as usize).max(1);
+    (0..slices)
+        .into_par_iter()
+        .map(|s| {
+            let inside = probability.slice(s).iter().zip(lungs.slice(s)).filter(|(_, lung)| **lung);
+            let mut values: Vec<f32> = inside.map(|(p, _)| *p).collect();
+            if values.len() < rank {
+                return 0.0;
+            }
+            let at = values.len() - rank;
+            *values.select_nth_unstable_by(at, f32::total_cmp).1
+        })
+        .collect()
+}
+
+/// Brings lesions to the grid of the CT, cut to the lobes (labels 1 to 5) there.
+#[must_use]
+pub fn on_ct_grid(lesions: &LabelMap, lobes: &LabelMap) -> LabelMap {
+    let mut fine = lesions.resample_smooth(lobes.geometry());
+    fine.labels_mut().data_mut().par_iter_mut().zip(lobes.labels().data()).for_each(|(lesion, lobe)| {
+        if *lobe == 0 {
+            *lesion = 0;
+        }
+    });
+    fine
+}
+
+/// The slice of a grid of `coarse` slices that holds the centre of slice `fine` of `slices`.
+#[must_use]
+pub fn coarse_slice(fine: usize, slices: &Geometry, coarse: usize) -> usize {
+    let at = (fine as f64 + 0.5) * coarse as f64 / slices.shape()[0] as f64;
+    (at as usize).min(coarse - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hilum_volume::PatientPoint;
+
+    /// A block of lung with a vessel, a hazy and a dense block, and a network that is sure of whatever `sure` says.
+    fn lung(sure: impl Fn([usize; 3]) -> u8) -> (SlicePrediction, Mask) {
+        let grid = Geometry::axial([20, 40, 60], PatientPoint([0.0; 3]), [2.0, 1.4, 1.4]).unwrap();
+        let mut ct = Volume::filled(grid.clone(), -860_i16);
+        let mut lesion = Volume::filled(grid.clone(), 0_u8);
+        for s in 0..20 {
+            for r in 0..40 {
+                for c in 0..60 {
+                    let at = [s, r, c];
+                    if hazy(at) {
+                        ct[at] = -560;
+                    }
+                    if dense(at) {
+                        ct[at] = 30;
+                    }
+                    if r == 20 {
+                        ct[at] = 40; // a vessel all through, one voxel thick in rows and slices
+                    }
+                    if r == 20 && s != 10 {
+                        ct[at] = -860;
+                    }
+                    lesion[at] = sure(at);
+                }
+            }
+        }
+        let other = lesion.clone();
+        let lungs = Mask::filled(grid, true);
+        (SlicePrediction { ct, lung: other.clone(), lesion, consolidation: other }, lungs)
+    }
+
+    fn hazy([s, r, c]: [usize; 3]) -> bool {
+        (4..16).contains(&s) && (4..16).contains(&r) && (5..20).contains(&c)
+    }
+
+    fn dense([s, r, c]: [usize; 3]) -> bool {
+        (4..16).contains(&s) && (24..36).contains(&r) && (30..50).contains(&c)
+    }
+
+    #[test]
+    fn hazy_and_dense_lesions_are_told_apart() {
+        let (prediction, lungs) = lung(|at| if hazy(at) || dense(at) { 240 } else { 0 });
+        let labels = find(&prediction, &lungs, &LesionRules::default()).labels;
+        assert_eq!(labels.labels()[[10, 10, 12]], GROUND_GLASS_LABEL);
+        assert_eq!(labels.labels()[[10, 30, 40]], CONSOLIDATION_LABEL);
+        let voxel_ml = labels.geometry().voxel_volume_mm3() / 1000.0;
+        let expected = 12.0 * 12.0 * 35.0 * voxel_ml;
+        let found = labels.volume_ml(GROUND_GLASS_LABEL) + labels.volume_ml(CONSOLIDATION_LABEL);
+        assert!((found / expected - 1.0).abs() < 0.15, "{found} of {expected} ml");
+    }
+
+    #[test]
+    fn a_vessel_is_no_lesion_however_sure_the_network() {
+        let (prediction, lungs) = lung(|[s, r, _]| if s == 10 && r == 20 { 255 } else { 0 });
+        let labels = find(&prediction, &lungs, &LesionRules::default()).labels;
+        assert!(labels.labels().data().iter().all(|l| *l == 0));
+    }
+
+    #[test]
+    fn density_without_the_network_is_no_lesion() {
+        let (prediction, lungs) = lung(|_| 0);
+        let found = find(&prediction, &lungs, &LesionRules::default());
+        assert!(found.labels.labels().data().iter().all(|l| *l == 0));
+        assert!(found.slice_probability.iter().all(|p| *p == 0.0));
+    }
+
+    #[test]
+    fn the_slice_probability_ignores_single_pixels() {
+        let (prediction, lungs) = lung(|at| if at == [3, 3, 3] || hazy(at) && at[0] == 9 { 255 } else { 0 });
+        let found = find(&prediction, &lungs, &LesionRules::default());
+        assert_eq!((found.slice_probability[3], found.slice_probability[9]), (0.0, 1.0));
+    }
+
+    #[test]
+    fn lesions_are_cut_to_the_lobes_of_the_ct() {
+        let coarse = Geometry::axial([4, 8, 8], PatientPoint([0.0; 3]), [2.0; 3]).unwrap();
+        let fine = coarse.with_shape([8, 16, 16]).unwrap();
+        let lesions = LabelMap::new(Volume::filled(coarse, CONSOLIDATION_LABEL));
+        let mut lobes = Volume::filled(fine.clone(), 1_u8);
+        lobes[[2, 3, 4]] = 0;
+        let cut = on_ct_grid(&lesions, &LabelMap::new(lobes));
+        assert_eq!(cut.labels()[[2, 3, 4]], 0);
+        assert_eq!(cut.labels()[[2, 3, 5]], CONSOLIDATION_LABEL);
+        assert_eq!((coarse_slice(0, &fine, 4), coarse_slice(7, &fine, 4)), (0, 3));
+    }
+}

@@ -1,0 +1,141 @@
+//! `hilum analyze`: from input to the files of the contract.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use hilum_dicom::{Limits, Refusal, Source, nifti};
+use hilum_findings::{Findings, RefusalInput, Series};
+use hilum_lung::{Analysis, AnalysisError, LesionNetwork, PRODUCT, Study, analyze};
+use hilum_report::{Images, Language, ReportInput, write_report};
+
+use crate::arguments::AnalyzeArguments;
+use crate::outcome::{Refused, WrongUsage};
+use crate::progress::Progress;
+use crate::{machine, models, output};
+
+pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<()> {
+    let language = Language::from_tag(&arguments.language).ok_or_else(|| {
+        let tags = Language::ALL.map(Language::tag).join(", ");
+        WrongUsage(format!("there are no reports in `{}`; there are: {tags}", arguments.language))
+    })?;
+    if !arguments.input.exists() {
+        return Err(WrongUsage(format!("there is no {}", arguments.input.display())).into());
+    }
+    let threads = machine::set_threads(arguments.threads)?;
+    let network = LesionNetwork::new(models::load(arguments.model.as_deref())?, threads)?;
+    let findings = read_and_write(&arguments.input, arguments.series.as_deref(), &arguments.out, &network, language, progress)?;
+    progress.say(&summary(&findings, &arguments.out));
+    Ok(())
+}
+
+/// Reads the study at `input`, analyses it and writes every file into `out`. A refused study gets its files too, and its
+/// reason is the error.
+pub(crate) fn read_and_write(
+    input: &Path,
+    series_uid: Option<&str>,
+    out: &Path,
+    network: &LesionNetwork,
+    language: Language,
+    progress: &Progress,
+) -> Result<Findings> {
+    let started = Instant::now();
+    output::folder(out)?;
+    let refuse = |series: Option<Series>, code: &str, reason: String| -> Result<Findings> {
+        let mut findings = Findings::refused(RefusalInput {
+            product: PRODUCT.into(),
+            software: machine::software(),
+            series,
+            code: code.into(),
+            reason: reason.clone(),
+        });
+        findings.timings_s.total = Some(started.elapsed().as_secs_f64());
+        write_files(out, &mut findings, None, language, started)?;
+        progress.finish();
+        Err(Refused(reason).into())
+    };
+    let study = match read(input, series_uid, progress) {
+        Ok(study) => study,
+        Err(refusal) => return refuse(None, "unreadable", refusal.to_string()),
+    };
+    let load_s = started.elapsed().as_secs_f64();
+    let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
+    let Analysis { mut findings, labels } = match analyze(&study, network, machine::software(), &report) {
+        Ok(analysis) => analysis,
+        Err(AnalysisError::Lungs(reason)) => return refuse(Some(study.series), "no-chest", reason.to_string()),
+        Err(fault) => return Err(fault.into()),
+    };
+    findings.timings_s.load = Some(load_s);
+
+    progress.report("writing", 0.0);
+    output::write_with(&out.join("labels.nii.gz"), |file| {
+        nifti::write_labels(&labels, file, nifti::Compression::Gzip).map_err(Into::into)
+    })?;
+    progress.report("drawing and writing the report", 0.0);
+    write_files(out, &mut findings, Some(Images { ct: &study.volume, labels: &labels }), language, started)?;
+    progress.finish();
+    Ok(findings)
+}
+
+/// The study at `input`: NIfTI by its name, everything else by its content.
+pub(crate) fn read(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<Study, Refusal> {
+    let limits = Limits::default();
+    let name = input.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if name.ends_with(".nii") || name.ends_with(".nii.gz") {
+        progress.report("reading", 0.0);
+        return Ok(Study::from_nifti(nifti::read_hu(File::open(input)?, &limits)?));
+    }
+    progress.report("looking for series", 0.0);
+    let scan = hilum_dicom::scan(&Source::from(input), &limits)?;
+    let (uid, because) = match series_uid {
+        Some(uid) => (uid.to_owned(), "It was asked for by its UID.".to_owned()),
+        None => {
+            let choice = hilum_lung::choose(&scan)?;
+            (choice.series_uid, choice.because)
+        }
+    };
+    let series = hilum_dicom::load(&scan, &uid, &|fraction| progress.report("decoding", fraction))?;
+    Ok(Study::from_dicom(series, Some(because)))
+}
+
+/// Report, pictures and, last because it says that all is there, `findings.json`.
+fn write_files(
+    out: &Path,
+    findings: &mut Findings,
+    images: Option<Images<'_>>,
+    language: Language,
+    started: Instant,
+) -> Result<()> {
+    findings.created = Some(machine::now());
+    findings.peak_memory_mb = machine::peak_memory_mb();
+    let reporting = Instant::now();
+    findings.timings_s.total = Some(started.elapsed().as_secs_f64());
+    let report = write_report(&ReportInput { findings, images, language }).context("the report could not be made")?;
+    output::write(&out.join("report.html"), report.html.as_bytes())?;
+    output::write(&out.join("report.pdf"), &report.pdf)?;
+    let pictures = out.join("pictures");
+    if !report.pictures.is_empty() {
+        output::folder(&pictures)?;
+    }
+    for (name, png) in &report.pictures {
+        output::write(&pictures.join(name), png)?;
+    }
+    findings.timings_s.report = Some(reporting.elapsed().as_secs_f64());
+    findings.timings_s.total = Some(started.elapsed().as_secs_f64());
+    findings.peak_memory_mb = machine::peak_memory_mb();
+    output::write(&out.join("findings.json"), findings.to_json().as_bytes())
+}
+
+/// What to tell the person at the terminal.
+pub(crate) fn summary(findings: &Findings, out: &Path) -> String {
+    let number = |value: Option<f64>| value.map_or("?".into(), |v| format!("{v:.1}"));
+    format!(
+        "opacity {} % of the lung ({} ml), CTSS {} of 25, in {} s\nreport: {}",
+        number(findings.lesions.percent_of_lung),
+        number(findings.lesions.total_ml),
+        findings.scores.ctss_0_25.map_or("?".into(), |s| s.to_string()),
+        number(findings.timings_s.total),
+        out.join("report.html").display()
+    )
+}

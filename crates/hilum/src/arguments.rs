@@ -1,0 +1,184 @@
+//! What can be asked of `hilum`, and how its help reads.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An AI reading room for chest CT, on your own machine. Research use only, not a medical device.
+#[derive(Parser)]
+#[command(
+    name = "hilum",
+    version,
+    after_help = "Exit codes: 0 done; 1 a fault of Hilum; 2 wrong usage; 3 input refused, the reason is on standard error."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// How much is said while working.
+#[derive(Args)]
+pub(crate) struct OutputArguments {
+    /// Say nothing but errors
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    /// Report progress on standard error as one JSON object per line: {"stage":…,"fraction":…}
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    pub(crate) json_progress: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Read a chest CT: findings, report, pictures and label maps
+    Analyze(AnalyzeArguments),
+    /// Make a phantom chest CT, analyse it and say where the report is
+    Demo(DemoArguments),
+    /// Write a phantom chest CT as DICOM, with its known answers
+    Phantom(PhantomArguments),
+    /// Train a model from a configuration file
+    Train(TrainArguments),
+    /// Measure a model on a labelled data set
+    Evaluate(EvaluateArguments),
+    /// List, inspect, verify, import and export models
+    Models(ModelsArguments),
+    /// Print the JSON Schema of what Hilum writes
+    Schema(SchemaArguments),
+    /// Say what this machine has and lacks
+    Doctor(DoctorArguments),
+}
+
+#[derive(Args)]
+#[command(after_help = "DIR receives findings.json, report.html, report.pdf, labels.nii.gz and pictures/*.png.\n\
+    Labels: 1-5 right upper, middle, lower, left upper, lower lobe; 11 ground-glass, 12 consolidation, 13 opacity of unknown kind.")]
+pub(crate) struct AnalyzeArguments {
+    /// A folder of DICOM files (searched recursively), one file, a ZIP, or a NIfTI in HU
+    pub(crate) input: PathBuf,
+    /// Where to write; made if absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The series to read, by its Series Instance UID; otherwise the most suitable one is chosen and named
+    #[arg(long, value_name = "UID")]
+    pub(crate) series: Option<String>,
+    /// Language of the report
+    #[arg(long, value_name = "CODE", default_value = "en")]
+    pub(crate) language: String,
+    /// Model card of the lesion network; otherwise the built-in one
+    #[arg(long, value_name = "CARD")]
+    pub(crate) model: Option<PathBuf>,
+    /// Threads to use; otherwise all cores
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArguments {
+    /// Where to write; made if absent
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct PhantomArguments {
+    /// Where to write; made if absent
+    #[arg(long, value_name = "DIR", required_unless_present = "list")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the same anatomy is scanned, or which unfit input is made
+    #[arg(long, value_name = "NAME", default_value = "standard")]
+    pub(crate) variant: String,
+    /// Which lesions the lungs hold
+    #[arg(long, value_name = "NAME", default_value = "covid")]
+    pub(crate) lesions: String,
+    /// Seed of anatomy and noise
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// List the variants and lesion presets and stop
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct TrainArguments {
+    /// The configuration
+    pub(crate) config: PathBuf,
+    /// The run folder: checkpoints, curves and at the end the model; a run found there is resumed
+    #[arg(long, value_name = "DIR", default_value = "runs/latest")]
+    pub(crate) out: PathBuf,
+    /// Threads to use; otherwise all cores
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct EvaluateArguments {
+    /// The data set: one of the layouts of data/README.md, or a folder of NIfTI pairs NAME_image.nii.gz, NAME_labels.nii.gz
+    pub(crate) dataset: PathBuf,
+    /// Model card; otherwise the built-in one
+    #[arg(long, value_name = "CARD")]
+    pub(crate) model: Option<PathBuf>,
+    /// File that names the patients to measure, one a line; otherwise the card's hold-out where it has one, else all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) split: Option<PathBuf>,
+    /// Also write the result as JSON
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) out: Option<PathBuf>,
+    /// Threads to use; otherwise all cores
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub(crate) struct ModelsArguments {
+    #[command(subcommand)]
+    pub(crate) action: ModelsAction,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ModelsAction {
+    /// Models that are built in or installed
+    List,
+    /// One model's card
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Check weights against the hashes in their cards
+    Verify {
+        /// Its name; otherwise all
+        name: Option<String>,
+    },
+    /// Install a model from its card, after checking its weights
+    Import {
+        /// The card; the weights lie beside it
+        card: PathBuf,
+    },
+    /// Write a model's card and weights into a folder
+    Export {
+        /// Its name
+        name: String,
+        /// Where to write
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct SchemaArguments {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// findings.json
+    Findings,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArguments {
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,173 @@
+//! The registry of models: those built into the program, and those in the models folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hilum_nn::{Model, ModelCard};
+
+use crate::arguments::{ModelsAction, ModelsArguments};
+use crate::outcome::WrongUsage;
+use crate::output;
+
+/// The model of the pneumonia product, part of the program so that nothing needs to be fetched.
+const BUILT_IN: [(&str, &[u8]); 1] = [(
+    include_str!("../../../models/pneumonia-ct/card.toml"),
+    include_bytes!("../../../models/pneumonia-ct/weights.safetensors"),
+)];
+
+/// File name of a card in its folder.
+const CARD: &str = "card.toml";
+
+/// A card with the bytes of its weights, not yet checked against one another.
+struct Entry {
+    card: ModelCard,
+    card_text: String,
+    weights: Vec<u8>,
+    place: String,
+}
+
+pub(crate) fn run(arguments: &ModelsArguments) -> Result<()> {
+    match &arguments.action {
+        ModelsAction::List => list(),
+        ModelsAction::Show { name } => {
+            print!("{}", find(name)?.card_text);
+            Ok(())
+        }
+        ModelsAction::Verify { name } => verify(name.as_deref()),
+        ModelsAction::Import { card } => import(card),
+        ModelsAction::Export { name, out } => export(name, out),
+    }
+}
+
+/// The model of a card file, or the built-in one.
+pub(crate) fn load(card: Option<&Path>) -> Result<Model> {
+    let entry = match card {
+        Some(card) => from_file(card)?,
+        None => find(&built_in()?[0].card.name)?,
+    };
+    Ok(entry.card.with_weights(&entry.weights)?)
+}
+
+fn list() -> Result<()> {
+    println!("{:<20} {:<10} {:<10} LICENCE", "NAME", "VERSION", "PLACE");
+    for entry in all()?.values() {
+        println!("{:<20} {:<10} {:<10} {}", entry.card.name, entry.card.version, entry.place, entry.card.licence);
+    }
+    Ok(())
+}
+
+fn verify(name: Option<&str>) -> Result<()> {
+    let entries = match name {
+        Some(name) => vec![find(name)?],
+        None => all()?.into_values().collect(),
+    };
+    for entry in entries {
+        let sha256 = entry.card.weights.sha256.clone();
+        let name = entry.card.name.clone();
+        entry.card.with_weights(&entry.weights)?;
+        println!("{name}: weights match the card (SHA-256 {sha256})");
+    }
+    Ok(())
+}
+
+fn import(card: &Path) -> Result<()> {
+    let entry = from_file(card)?;
+    let name = entry.card.name.clone();
+    if !is_plain(&name) || !is_plain(&entry.card.weights.file) {
+        bail!("the card's names are no plain file names");
+    }
+    let folder = folder()?.join(&name);
+    let file = entry.card.weights.file.clone();
+    entry.card.with_weights(&entry.weights)?;
+    output::folder(&folder)?;
+    output::write(&folder.join(file), &entry.weights)?;
+    output::write(&folder.join(CARD), entry.card_text.as_bytes())?;
+    println!("{name} is installed in {}", folder.display());
+    Ok(())
+}
+
+fn export(name: &str, out: &Path) -> Result<()> {
+    let entry = find(name)?;
+    output::folder(out)?;
+    output::write(&out.join(&entry.card.weights.file), &entry.weights)?;
+    output::write(&out.join(CARD), entry.card_text.as_bytes())?;
+    println!("{}", out.join(CARD).display());
+    Ok(())
+}
+
+fn find(name: &str) -> Result<Entry> {
+    let mut all = all()?;
+    let names = all.keys().cloned().collect::<Vec<_>>().join(", ");
+    all.remove(name).ok_or_else(|| WrongUsage(format!("there is no model `{name}`; there are: {names}")).into())
+}
+
+/// All models by name; an installed one takes the place of a built-in one of its name.
+fn all() -> Result<BTreeMap<String, Entry>> {
+    let mut entries: BTreeMap<_, _> = built_in()?.into_iter().map(|e| (e.card.name.clone(), e)).collect();
+    let Ok(folder) = folder() else { return Ok(entries) };
+    let Ok(found) = std::fs::read_dir(&folder) else { return Ok(entries) };
+    for item in found {
+        let card = item?.path().join(CARD);
+        if card.is_file() {
+            let entry = from_file(&card)?;
+            entries.insert(entry.card.name.clone(), entry);
+        }
+    }
+    Ok(entries)
+}
+
+fn built_in() -> Result<Vec<Entry>> {
+    let entry = |(text, weights): &(&str, &[u8])| -> Result<Entry> {
+        let card = ModelCard::from_toml(text)?;
+        Ok(Entry { card, card_text: (*text).to_owned(), weights: weights.to_vec(), place: "built-in".into() })
+    };
+    BUILT_IN.iter().map(entry).collect()
+}
+
+fn from_file(path: &Path) -> Result<Entry> {
+    let card_text = std::fs::read_to_string(path).with_context(|| format!("no model card at {}", path.display()))?;
+    let card = ModelCard::from_toml(&card_text).with_context(|| path.display().to_string())?;
+    if !is_plain(&card.weights.file) {
+        bail!("the card at {} names its weights by a path, not by a file name", path.display());
+    }
+    let file = path.with_file_name(&card.weights.file);
+    let weights = std::fs::read(&file).with_context(|| format!("no weights at {}", file.display()))?;
+    Ok(Entry { card, card_text, weights, place: "installed".into() })
+}
+
+/// Whether a name from a card can be a file name in the registry without leaving it.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// Where installed models lie: `$HILUM_MODELS`, or `hilum/models` in the user's data folder.
+pub(crate) fn folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("HILUM_MODELS") {
+        return Ok(folder.into());
+    }
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    let data = data.or_else(home).context("set HILUM_MODELS to say where models are installed")?;
+    Ok(data.join("hilum/models"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_model_matches_its_card() {
+        for entry in built_in().unwrap() {
+            entry.card.with_weights(&entry.weights).unwrap();
+        }
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused() {
+        for name in ["../x", "/etc/x", "", ".hidden", "a/b", "a\\b"] {
+            assert!(!is_plain(name), "{name}");
+        }
+        assert!(is_plain("pneumonia-ct_2.safetensors"));
+    }
+}

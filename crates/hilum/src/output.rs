@@ -1,0 +1,28 @@
+//! Files that are either whole or absent.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Writes `bytes` to `path`: first beside it, then in its place, so that a reader never meets half a file.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |file| file.write_all(bytes).map_err(Into::into))
+}
+
+/// As [`write`], for content that is produced while it is written.
+pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let context = || format!("{} could not be written", path.display());
+    let mut name = path.file_name().with_context(context)?.to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&part).with_context(context)?);
+    fill(&mut file).and_then(|()| file.flush().map_err(Into::into)).with_context(context)?;
+    drop(file);
+    std::fs::rename(&part, path).with_context(context)
+}
+
+/// Makes a folder and those above it.
+pub(crate) fn folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).with_context(|| format!("the folder {} could not be made", path.display()))
+}

@@ -1,0 +1,37 @@
+//! `hilum train`: a configuration in, a model with its card out.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use hilum_train::TrainConfig;
+
+use crate::arguments::TrainArguments;
+use crate::progress::Progress;
+use crate::{machine, output};
+
+pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()> {
+    machine::set_threads(arguments.threads)?;
+    let text = std::fs::read_to_string(&arguments.config)
+        .with_context(|| format!("no configuration at {}", arguments.config.display()))?;
+    let config = TrainConfig::from_toml(&text).with_context(|| arguments.config.display().to_string())?;
+    output::folder(&arguments.out)?;
+    let summary = hilum_train::run(&config, &data_root(), &arguments.out, &mut |step| {
+        let stage = format!("step {}, loss {:.3}", step.step, step.loss);
+        progress.report_within("training", &stage, step.fraction as f32);
+    })?;
+    progress.finish();
+    progress.say(&format!(
+        "{} steps on {} slices of {} patients in {:.0} minutes\nmodel: {}",
+        summary.steps,
+        summary.slices,
+        summary.patients,
+        summary.elapsed_s / 60.0,
+        arguments.out.join("card.toml").display()
+    ));
+    Ok(())
+}
+
+/// Where data sets lie: `$HILUM_DATA`, or `../shared/data` beside the repository.
+pub(crate) fn data_root() -> PathBuf {
+    std::env::var_os("HILUM_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+}
