@@ -9,6 +9,9 @@ use crate::Findings;
 #[must_use]
 pub fn schema() -> String {
     let schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Findings>();
+    let mut schema = serde_json::Value::from(schema);
+    // Another crate may switch on serde_json's `preserve_order`; the committed file must not depend on that.
+    schema.sort_all_objects();
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
     text.push('\n');
     text

@@ -164,6 +164,7 @@ fn kind(schema: &Value) -> String {
         kind => named(kind),
     };
     match schema["maxItems"].as_u64() {
+        Some(count) if schema["items"]["maxItems"].is_u64() => format!("{count} × {}", self::kind(&schema["items"])),
         Some(count) => format!("{count} {}s", self::kind(&schema["items"])),
         None => kind,
     }
