@@ -1,0 +1,334 @@
+//! Dense lung: what a threshold on air leaves out.
+//!
+//! Vessels and small consolidations are notches and cavities of the aerated lung and are closed. A consolidation against
+//! the chest wall is not: there the ribs tell how far the lung should reach. On rays from the middle of each lung's section
+//! the gap between the last aerated voxel and the first rib is a few millimetres of pleura and muscle; where it is
+//! much wider something dense lies between, and its mean density tells consolidation from pleural fluid. A network that was
+//! taught consolidated lung, where there is one, adds what neither sees.
+
+use super::body::BONE_HU;
+use super::sides::{AERATED_HU, LEFT, NONE, RIGHT, flood};
+use hilum_imaging::components::{self, Connectivity};
+use hilum_imaging::{filter, morphology};
+use hilum_volume::{Mask, Volume};
+
+/// Notches narrower than twice this are vessels, hila and small consolidations.
+const CLOSE_MM: f64 = 6.0;
+
+/// Consolidated lung on the working grid; fat lies below, contrast and bone above.
+const CONSOLIDATED_HU: std::ops::Range<i16> = -400..220;
+
+/// Mean HU that parts consolidation (30 to 60, more with contrast) from effusion (0 to 20): Hansell et al. 2008,
+/// DOI 10.1148/radiol.2462070712, gives no number; chosen between the two, not tuned.
+const FLUID_BELOW_HU: f32 = 24.0;
+
+/// A gap wider than the patient's usual one by this much holds more than pleura and muscle.
+const EXTRA_GAP_MM: f64 = 8.0;
+
+/// Wider gaps are not between lung and rib but between lung and something else.
+const MAX_GAP_MM: f64 = 80.0;
+
+/// Sections of a lung below this do not have a meaningful middle.
+const MIN_SECTION_MM2: f64 = 1200.0;
+
+/// Ribs are oblique: those within this height stand for the wall at one level.
+const RIB_REACH_MM: f64 = 9.0;
+
+/// Directions per section.
+const RAYS: usize = 180;
+
+/// What was added to the aerated lung.
+pub(super) struct Added {
+    /// Dense lung against the chest wall, ml, per side (right, left).
+    pub(super) consolidated_ml: [f64; 2],
+    /// Fluid-like density between lung and ribs, not counted as lung, ml, per side.
+    pub(super) fluid_ml: [f64; 2],
+}
+
+/// Completes `labels` (aerated lung) by dense lung.
+pub(super) fn complete(
+    ct: &Volume<i16>,
+    body: &Mask,
+    airways: Option<&Mask>,
+    network: Option<&Volume<f32>>,
+    labels: &mut Volume<u8>,
+) -> Added {
+    close_notches(ct, body, airways, labels);
+    let added = fill_against_ribs(ct, body, airways, labels);
+    if let Some(network) = network {
+        add_from_network(ct, body, airways, network, labels);
+    }
+    close_notches(ct, body, airways, labels);
+    added
+}
+
+/// Closes each lung over vessels and small dense parts, and fills what it encloses.
+fn close_notches(ct: &Volume<i16>, body: &Mask, airways: Option<&Mask>, labels: &mut Volume<u8>) {
+    let closed: Vec<Mask> = [RIGHT, LEFT]
+        .into_iter()
+        .map(|side| {
+            let lung = labels.map(|l| *l == side);
+            if lung.count() == 0 { lung } else { enclosed(morphology::close(&lung, CLOSE_MM)) }
+        })
+        .collect();
+    for (i, label) in labels.data_mut().iter_mut().enumerate() {
+        let airway = airways.is_some_and(|a| a.data()[i]);
+        if *label == NONE && body.data()[i] && !airway && ct.data()[i] < BONE_HU {
+            *label = match (closed[0].data()[i], closed[1].data()[i]) {
+                (true, false) => RIGHT,
+                (false, true) => LEFT,
+                _ => NONE,
+            };
+        }
+    }
+}
+
+/// The mask with cavities filled, and with what is enclosed in at least two of the three planes through it.
+///
+/// One plane is not enough: the dome of the liver is ringed by lung in axial slices and the heart's apex in sagittal ones.
+fn enclosed(lung: Mask) -> Mask {
+    let [slices, rows, columns] = lung.shape();
+    let mut votes = vec![0u8; lung.data().len()];
+    let filled = components::fill_holes_by_slice(&lung);
+    for (v, f) in votes.iter_mut().zip(filled.data()) {
+        *v += u8::from(*f);
+    }
+    for order in [[(1, false), (0, false), (2, false)], [(2, false), (0, false), (1, false)]] {
+        let order = hilum_volume::AxisOrder(order);
+        let filled = components::fill_holes_by_slice(&lung.reordered(order)).reordered(order.inverse());
+        for (v, f) in votes.iter_mut().zip(filled.data()) {
+            *v += u8::from(*f);
+        }
+    }
+    debug_assert_eq!(votes.len(), slices * rows * columns);
+    let mut lung = lung;
+    for (l, v) in lung.data_mut().iter_mut().zip(&votes) {
+        *l |= *v >= 2;
+    }
+    components::fill_holes(&lung)
+}
+
+/// One ray of a section: where aerated lung ends and where bone begins, in mm from the middle.
+struct Ray {
+    slice: usize,
+    angle: f64,
+    middle: [f64; 2],
+    lung_mm: f64,
+    rib_mm: f64,
+    posterior: bool,
+}
+
+/// Fills wide dense gaps between lung and ribs, where they are consolidation; measures those that are fluid.
+fn fill_against_ribs(ct: &Volume<i16>, body: &Mask, airways: Option<&Mask>, labels: &mut Volume<u8>) -> Added {
+    let bone = ribs(ct, body, labels);
+    let mut added = Added { consolidated_ml: [0.0; 2], fluid_ml: [0.0; 2] };
+    for (which, side) in [RIGHT, LEFT].into_iter().enumerate() {
+        let rays = cast(labels, &bone, side);
+        let mut gaps: Vec<f64> = rays.iter().map(|r| r.rib_mm - r.lung_mm).filter(|g| *g < 15.0).collect();
+        if gaps.len() < 50 {
+            continue;
+        }
+        gaps.sort_by(f64::total_cmp);
+        let usual = gaps[gaps.len() / 2];
+        let gap = gap_voxels(ct, labels, airways, &rays, usual, side);
+        let density = filter::gaussian_within(&ct.map(|hu| f32::from(*hu)), &gap, 3.0);
+        let dense = |wanted: bool| {
+            let voxels =
+                gap.data().iter().zip(density.data()).map(|(g, d)| *g && (*d >= FLUID_BELOW_HU) == wanted).collect();
+            Mask::new(gap.geometry().clone(), voxels).expect("same grid")
+        };
+        let solid = morphology::open(&dense(true), 2.2);
+        added.fluid_ml[which] = morphology::open(&dense(false), 2.2).volume_ml();
+        added.consolidated_ml[which] = solid.volume_ml();
+        for (label, s) in labels.data_mut().iter_mut().zip(solid.data()) {
+            if *s && *label == NONE {
+                *label = side;
+            }
+        }
+    }
+    added
+}
+
+/// Bone outside the lungs, spread over the height of an intercostal space.
+fn ribs(ct: &Volume<i16>, body: &Mask, labels: &Volume<u8>) -> Mask {
+    let geometry = ct.geometry();
+    let plane = geometry.shape()[1] * geometry.shape()[2];
+    let is_bone = |i: usize| body.data()[i] && labels.data()[i] == NONE && ct.data()[i] > BONE_HU;
+    let bone: Vec<bool> = (0..geometry.len()).map(is_bone).collect();
+    let reach = (RIB_REACH_MM / geometry.spacing_mm()[0]).round() as usize;
+    let mut spread = Mask::filled(geometry.clone(), false);
+    for s in 0..geometry.shape()[0] {
+        let out = spread.slice_mut(s);
+        for t in s.saturating_sub(reach)..=(s + reach).min(geometry.shape()[0] - 1) {
+            for (o, b) in out.iter_mut().zip(&bone[t * plane..(t + 1) * plane]) {
+                *o |= b;
+            }
+        }
+    }
+    spread
+}
+
+/// Rays to the side and to the back from the middle of every section of one lung.
+fn cast(labels: &Volume<u8>, bone: &Mask, side: u8) -> Vec<Ray> {
+    let [slices, rows, columns] = labels.shape();
+    let [_, row_mm, column_mm] = labels.geometry().spacing_mm();
+    let step = 0.7 * row_mm.min(column_mm);
+    let outward = if side == RIGHT { -1.0 } else { 1.0 };
+    let mut rays = Vec::new();
+    for slice in 0..slices {
+        let section = labels.slice(slice);
+        let (mut n, mut sum) = (0usize, [0.0f64; 2]);
+        for (i, _) in section.iter().enumerate().filter(|(_, l)| **l == side) {
+            n += 1;
+            sum[0] += (i / columns) as f64 * row_mm;
+            sum[1] += (i % columns) as f64 * column_mm;
+        }
+        if (n as f64) * row_mm * column_mm < MIN_SECTION_MM2 {
+            continue;
+        }
+        let middle = sum.map(|v| v / n as f64);
+        for ray in 0..RAYS {
+            // 0 points to the side, positive to the back. In front lie heart and fat, towards the middle the mediastinum.
+            let angle = (ray as f64 / RAYS as f64 * 135.0 - 25.0).to_radians();
+            let direction = [angle.sin(), outward * angle.cos()];
+            let (mut lung_mm, mut rib_mm) = (None, None);
+            for k in 0.. {
+                let r = k as f64 * step;
+                let row = ((middle[0] + direction[0] * r) / row_mm).round();
+                let column = ((middle[1] + direction[1] * r) / column_mm).round();
+                if row < 0.0 || column < 0.0 || row >= rows as f64 || column >= columns as f64 {
+                    break;
+                }
+                let at = row as usize * columns + column as usize;
+                if section[at] == side {
+                    lung_mm = Some(r);
+                    rib_mm = None;
+                } else if rib_mm.is_none() && bone.slice(slice)[at] {
+                    rib_mm = Some(r);
+                }
+            }
+            if let (Some(lung_mm), Some(rib_mm)) = (lung_mm, rib_mm) {
+                let posterior = angle > 40f64.to_radians();
+                rays.push(Ray { slice, angle, middle, lung_mm, rib_mm, posterior });
+            }
+        }
+    }
+    rays
+}
+
+/// The dense voxels of gaps wider than usual.
+///
+/// Beside the liver and spleen a ray to the side runs through the organ before it meets a rib; there a gap counts only if
+/// aerated lung of the side lies deeper (further to the feet) in the same place, which it never does below the diaphragm.
+fn gap_voxels(
+    ct: &Volume<i16>,
+    labels: &Volume<u8>,
+    airways: Option<&Mask>,
+    rays: &[Ray],
+    usual_mm: f64,
+    side: u8,
+) -> Mask {
+    let [_, rows, columns] = labels.shape();
+    let [_, row_mm, column_mm] = labels.geometry().spacing_mm();
+    let outward = if side == RIGHT { -1.0 } else { 1.0 };
+    let deepest = deepest_lung(labels, side);
+    let step = 0.5 * row_mm.min(column_mm);
+    let mut gap = Mask::filled(labels.geometry().clone(), false);
+    for ray in rays {
+        let width = ray.rib_mm - ray.lung_mm;
+        if width < usual_mm + EXTRA_GAP_MM || width > MAX_GAP_MM {
+            continue;
+        }
+        let direction = [ray.angle.sin(), outward * ray.angle.cos()];
+        let end = ray.rib_mm - usual_mm;
+        let mut r = ray.lung_mm;
+        while r < end {
+            let row = ((ray.middle[0] + direction[0] * r) / row_mm).round() as usize;
+            let column = ((ray.middle[1] + direction[1] * r) / column_mm).round() as usize;
+            r += step;
+            if row >= rows || column >= columns {
+                break;
+            }
+            let index = [ray.slice, row, column];
+            let airway = airways.is_some_and(|a| a[index]);
+            let below = deepest[row * columns + column].is_some_and(|s| s < ray.slice);
+            if labels[index] == NONE && !airway && (ray.posterior || below) && CONSOLIDATED_HU.contains(&ct[index]) {
+                gap[index] = true;
+            }
+        }
+    }
+    // Rays fan out: the voxels between them are closed over.
+    let closed = morphology::close(&gap, 1.5 * row_mm.max(column_mm));
+    let data = closed
+        .data()
+        .iter()
+        .enumerate()
+        .map(|(i, g)| *g && labels.data()[i] == NONE && CONSOLIDATED_HU.contains(&ct.data()[i]))
+        .collect();
+    Mask::new(labels.geometry().clone(), data).expect("same grid")
+}
+
+/// For each place of a slice, the lowest slice with lung of this side within about 10 mm.
+fn deepest_lung(labels: &Volume<u8>, side: u8) -> Vec<Option<usize>> {
+    let [slices, rows, columns] = labels.shape();
+    let spacing = labels.geometry().spacing_mm();
+    let reach = [(10.0 / spacing[1]) as usize, (10.0 / spacing[2]) as usize];
+    let mut own = vec![None; rows * columns];
+    for slice in (0..slices).rev() {
+        for (lowest, label) in own.iter_mut().zip(labels.slice(slice)) {
+            if *label == side {
+                *lowest = Some(slice);
+            }
+        }
+    }
+    let lower = |a: Option<usize>, b: Option<usize>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    let mut along = own.clone();
+    for (i, out) in along.iter_mut().enumerate() {
+        let (row, column) = (i / columns, i % columns);
+        for c in column.saturating_sub(reach[1])..=(column + reach[1]).min(columns - 1) {
+            *out = lower(*out, own[row * columns + c]);
+        }
+    }
+    let mut deepest = along.clone();
+    for (i, out) in deepest.iter_mut().enumerate() {
+        let (row, column) = (i / columns, i % columns);
+        for r in row.saturating_sub(reach[0])..=(row + reach[0]).min(rows - 1) {
+            *out = lower(*out, along[r * columns + column]);
+        }
+    }
+    deepest
+}
+
+/// Adds dense voxels that the network calls lung and that hang together with a lung.
+fn add_from_network(
+    ct: &Volume<i16>,
+    body: &Mask,
+    airways: Option<&Mask>,
+    network: &Volume<f32>,
+    labels: &mut Volume<u8>,
+) {
+    let wanted = |i: usize| {
+        let airway = airways.is_some_and(|a| a.data()[i]);
+        let kind = ct.data()[i] < AERATED_HU || CONSOLIDATED_HU.contains(&ct.data()[i]);
+        labels.data()[i] == NONE && body.data()[i] && !airway && kind && network.data()[i] > 0.5
+    };
+    let voxels = (0..labels.data().len()).map(wanted).collect();
+    let dense = morphology::open(&Mask::new(labels.geometry().clone(), voxels).expect("same grid"), 2.2);
+    let seeds = morphology::dilate(&labels.map(|l| *l != NONE), 2.0);
+    let attached = components::touching(&dense, &seeds, Connectivity::Faces);
+    let mut within = seeds;
+    for (w, a) in within.data_mut().iter_mut().zip(attached.data()) {
+        *w |= a;
+    }
+    let before = labels.clone();
+    flood(labels, &within, |_| 1);
+    // The seeds were widened so that a thin rim does not part the pieces; the rim itself is not lung.
+    for (i, label) in labels.data_mut().iter_mut().enumerate() {
+        if before.data()[i] == NONE && !attached.data()[i] {
+            *label = NONE;
+        }
+    }
+}
