@@ -181,7 +181,7 @@ impl Field {
 }
 
 /// Side of a block in voxels.
-const SIDE: usize = 8;
+const SIDE: usize = 4;
 
 /// For each block of the grid, what can be seen in it: one bit per surface, the highest for the volume. A border of blocks
 /// surrounds the grid, because surfaces that leave it are closed just outside.

@@ -1,4 +1,7 @@
 //! The kernels through the public interface: known answers and independent references.
 
+mod pictures;
+mod planes;
 mod references;
+mod regions;
 mod shapes;

@@ -4,7 +4,7 @@ use hilum_imaging::components::{Connectivity, fill_holes, label, largest, remove
 use hilum_imaging::distance::{distance_mm, signed_distance_mm, squared_distance_mm2};
 use hilum_imaging::filter::{box_mean_within, gaussian, gaussian_within, median3};
 use hilum_imaging::hessian::{HessianOptions, sheetness, sheets, vesselness};
-use hilum_imaging::morphology::{close, dilate, erode, open};
+use hilum_imaging::morphology::{close, dilate, dilate_box, dilate_cross, erode, erode_box, erode_cross, open};
 use hilum_volume::{Geometry, Mask, PatientPoint, Volume, VoxelIndex};
 
 /// Isotropic, anisotropic, one slice.
@@ -106,6 +106,29 @@ fn a_mask_that_is_cut_by_the_border_is_not_eroded_there() {
     assert_eq!(open(&lower, 2.0), lower);
     let full = Mask::filled(grid, true);
     assert_eq!(erode(&full, 3.0), full);
+}
+
+#[test]
+fn boxes_and_crosses_are_counted_in_voxels() {
+    for grid in grids() {
+        let shape = grid.shape();
+        let at = shape.map(|n| n / 3);
+        let mut one = Mask::filled(grid.clone(), false);
+        one[at] = true;
+        let steps = |i: VoxelIndex| -> [usize; 3] { std::array::from_fn(|a| i[a].abs_diff(at[a])) };
+        let (boxed, crossed) = (dilate_box(&one, [2, 1, 3]), dilate_cross(&one, 3));
+        for i in indices(shape) {
+            let [s, r, c] = steps(i);
+            assert_eq!(boxed[i], s <= 2 && r <= 1 && c <= 3, "{i:?}");
+            assert_eq!(crossed[i], s + r + c <= 3, "{i:?}");
+        }
+        assert_eq!(dilate_box(&one, [0; 3]), one);
+        // What a box or cross has grown shrinks back by the same.
+        assert_eq!(erode_box(&boxed, [2, 1, 3]), one);
+        assert_eq!(erode_cross(&crossed, 3), one);
+        let full = Mask::filled(grid, true);
+        assert_eq!(erode_box(&full, [1; 3]), full, "the border does not erode");
+    }
 }
 
 #[test]
