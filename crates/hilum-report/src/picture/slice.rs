@@ -1,0 +1,42 @@
+//! One reformatted slice in grey with the outlines of lobes and lesions.
+
+use hilum_imaging::contour::isolines;
+use hilum_imaging::picture::Window;
+use hilum_imaging::projection::{PlaneGeometry, plane, plane_of_labels, plane_of_occupancy};
+use hilum_volume::{LabelMap, Volume};
+
+use crate::canvas::{Canvas, Rgb};
+use crate::palette;
+
+/// The grey window of lung pictures, the usual lung window.
+pub(crate) const LUNG_WINDOW: Window = Window { center: -600.0, width: 1500.0 };
+/// What is shown beyond the volume.
+pub(crate) const AIR_HU: f32 = -1024.0;
+const LESION_LINE: f32 = 1.8;
+const LOBE_LINE: f32 = 0.9;
+
+/// The slice on `geometry` with outlines: thin around the lobes, stronger around the lesions, each in its colour.
+///
+/// Outlines are the line on which the label's share, interpolated between voxel centres, is one half: on a straight edge
+/// that is the face between the voxels.
+pub(crate) fn outlined(ct: &Volume<i16>, labels: &LabelMap, geometry: &PlaneGeometry) -> Canvas {
+    let mut canvas = Canvas::from_grey(&plane(ct, geometry, AIR_HU), LUNG_WINDOW);
+    let mut present = [false; 256];
+    for label in plane_of_labels(labels, geometry).data {
+        present[usize::from(label)] = true;
+    }
+    let mut draw = |label: u8, colour: Rgb, thickness: f32| {
+        if present[usize::from(label)] {
+            for line in isolines(&plane_of_occupancy(labels, |l| l == label, geometry), 0.5) {
+                canvas.draw(&line, colour, thickness);
+            }
+        }
+    };
+    for lobe in 1..=5 {
+        draw(lobe, palette::LOBES, LOBE_LINE);
+    }
+    for lesion in palette::LESION_LABELS {
+        draw(lesion, palette::of_label(lesion), LESION_LINE);
+    }
+    canvas
+}

@@ -1,0 +1,76 @@
+//! The one function of this crate: findings and volumes in, files out.
+
+use hilum_findings::Findings;
+use hilum_volume::{LabelMap, Volume};
+
+use crate::{Language, ReportError, content, html, pdf, picture};
+
+/// What a report is written from.
+#[derive(Clone, Copy, Debug)]
+pub struct ReportInput<'a> {
+    /// The findings.
+    pub findings: &'a Findings,
+    /// The volumes the findings were measured on; `None` for a study that was refused: the report then has no pictures.
+    pub images: Option<Images<'a>>,
+    /// The language to write in.
+    pub language: Language,
+}
+
+/// The volumes the findings were measured on, both on the grid of the series.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// HU.
+    pub ct: &'a Volume<i16>,
+    /// 1 to 5 lobes, 11 ground-glass, 12 consolidation, 13 opacity of unknown kind.
+    pub labels: &'a LabelMap,
+}
+
+/// The files of a report, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportFiles {
+    /// `report.html`: self-contained, no scripts.
+    pub html: String,
+    /// `report.pdf`.
+    pub pdf: Vec<u8>,
+    /// Key pictures as PNG, with their file names (`axial-1.png`), in the order of the report.
+    pub pictures: Vec<(String, Vec<u8>)>,
+}
+
+/// Writes the report of one study.
+///
+/// The same input gives the same bytes: the PDF carries the time in `findings.created`, and nothing is taken from a
+/// clock. If `findings.quality.usable` is false and nothing was measured, the report says why the study was refused.
+///
+/// # Errors
+/// [`ReportError::Grid`] if CT and labels are not on the same grid; [`ReportError::Pdf`] if the PDF
+/// cannot be assembled.
+///
+/// ```
+/// use hilum_findings::{Findings, Note, Severity};
+/// use hilum_report::{Language, ReportInput, write_report};
+///
+/// let mut findings = Findings::default();
+/// findings.quality.reasons.push(Note::new("no-lungs", Severity::Severe, "No lungs were found in this series."));
+/// let report = write_report(&ReportInput { findings: &findings, images: None, language: Language::English })?;
+/// assert!(report.html.contains("No lungs were found in this series."));
+/// assert!(report.pdf.starts_with(b"%PDF-"));
+/// # Ok::<(), hilum_report::ReportError>(())
+/// ```
+pub fn write_report(input: &ReportInput) -> Result<ReportFiles, ReportError> {
+    if let Some(images) = &input.images {
+        let (ct, labels) = (images.ct.geometry(), images.labels.geometry());
+        if ct != labels {
+            return Err(ReportError::Grid { ct: ct.shape(), labels: labels.shape() });
+        }
+    }
+    let pictures = match &input.images {
+        Some(images) => picture::draw(input.findings, images, input.language),
+        None => Vec::new(),
+    };
+    let document = content::document(input.findings, &pictures, input.language);
+    Ok(ReportFiles {
+        html: html::page(&document),
+        pdf: pdf::file(&document)?,
+        pictures: pictures.into_iter().map(|p| (p.name, p.png)).collect(),
+    })
+}
