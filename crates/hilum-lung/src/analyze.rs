@@ -211,13 +211,14 @@ impl Upright {
         if self.sheared { labels.resample_nearest(original.geometry()) } else { labels }
     }
 
-    /// Values per coarse axial slice as values per slice of the original from the foot end; `None` if its slices are not
+    /// Values per coarse axial slice as values per slice of the original in stored order; `None` if its slices are not
     /// axial.
     fn slice_probability(&self, coarse: &[f32], original: &Volume<i16>) -> Option<Vec<f32>> {
-        let (axis, _) = self.order.0[0];
+        let (axis, reversed) = self.order.0[0];
         (axis == 0).then(|| {
             let slices = original.shape()[0];
-            (0..slices).map(|s| coarse[lesions::coarse_slice(s, original.geometry(), coarse.len())]).collect()
+            let upright = |s: usize| if reversed { slices - 1 - s } else { s };
+            (0..slices).map(|s| coarse[lesions::coarse_slice(upright(s), slices, coarse.len())]).collect()
         })
     }
 }

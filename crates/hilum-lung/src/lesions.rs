@@ -12,7 +12,7 @@
 
 use hilum_imaging::components::{self, Connectivity};
 use hilum_imaging::{filter, grey};
-use hilum_volume::{Geometry, LabelMap, Mask, Volume};
+use hilum_volume::{LabelMap, Mask, Volume};
 use rayon::prelude::*;
 
 use crate::slices::SlicePrediction;
@@ -162,15 +162,15 @@ pub fn on_ct_grid(lesions: &LabelMap, lobes: &LabelMap) -> LabelMap {
 
 /// The slice of a grid of `coarse` slices that holds the centre of slice `fine` of `slices`.
 #[must_use]
-pub fn coarse_slice(fine: usize, slices: &Geometry, coarse: usize) -> usize {
-    let at = (fine as f64 + 0.5) * coarse as f64 / slices.shape()[0] as f64;
+pub fn coarse_slice(fine: usize, slices: usize, coarse: usize) -> usize {
+    let at = (fine as f64 + 0.5) * coarse as f64 / slices as f64;
     (at as usize).min(coarse - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hilum_volume::PatientPoint;
+    use hilum_volume::{Geometry, PatientPoint};
 
     /// A block of lung with a vessel, a hazy and a dense block, and a network that is sure of whatever `sure` says.
     fn lung(sure: impl Fn([usize; 3]) -> u8) -> (SlicePrediction, Mask) {
@@ -254,6 +254,6 @@ mod tests {
         let cut = on_ct_grid(&lesions, &LabelMap::new(lobes));
         assert_eq!(cut.labels()[[2, 3, 4]], 0);
         assert_eq!(cut.labels()[[2, 3, 5]], CONSOLIDATION_LABEL);
-        assert_eq!((coarse_slice(0, &fine, 4), coarse_slice(7, &fine, 4)), (0, 3));
+        assert_eq!((coarse_slice(0, 8, 4), coarse_slice(7, 8, 4)), (0, 3));
     }
 }
