@@ -1,6 +1,7 @@
 //! Volumes on another grid. Every voxel of the result is looked up by its position in the patient, so any grid can be
 //! brought onto any other: oblique, left-handed, sheared.
 
+mod aligned;
 mod separable;
 
 use crate::{Geometry, LabelMap, Mask, Volume, VoxelPoint};
@@ -231,6 +232,9 @@ fn nearest_index(n: usize, at: f64) -> usize {
 }
 
 fn nearest<T: Copy + Send + Sync>(volume: &Volume<T>, onto: &Geometry, outside: T) -> Volume<T> {
+    if let Some(order) = parallel_order(volume.geometry(), onto) {
+        return aligned::nearest(&aligned::ordered(volume, order), onto, outside);
+    }
     let shape = volume.shape();
     by_position(volume.geometry(), onto, outside, |at| {
         if !is_inside(shape, at) {
@@ -288,30 +292,36 @@ fn area<T: Intensity>(volume: &Volume<T>, onto: &Geometry, outside: T) -> Volume
 
 /// The value with the greatest linear weight among the eight voxels around; of equals the least.
 fn by_majority<T: Copy + Ord + Send + Sync>(volume: &Volume<T>, onto: &Geometry, outside: T) -> Volume<T> {
+    if let Some(order) = parallel_order(volume.geometry(), onto) {
+        return aligned::by_majority(&aligned::ordered(volume, order), onto, outside);
+    }
     let shape = volume.shape();
     by_position(volume.geometry(), onto, outside, |at| {
         if !is_inside(shape, at) {
             return outside;
         }
         let (low, high, share) = around(shape, at);
-        let corner = |bits: usize| {
-            let index = std::array::from_fn(|a| if bits >> a & 1 == 1 { high[a] } else { low[a] });
-            let weight: f32 = (0..3).map(|a| if bits >> a & 1 == 1 { share[a] } else { 1.0 - share[a] }).product();
-            (volume[index], weight)
-        };
-        let corners: [(T, f32); 8] = std::array::from_fn(corner);
-        let mut best = corners[0].0;
-        if corners.iter().all(|(v, _)| *v == best) {
-            return best;
-        }
-        let mut best_weight = -1.0_f32;
-        for (value, _) in &corners {
-            let weight: f32 = corners.iter().filter(|(v, _)| v == value).map(|(_, w)| w).sum();
-            let more = weight > best_weight + 1e-6;
-            if more || (weight > best_weight - 1e-6 && *value < best) {
-                (best, best_weight) = (*value, weight);
-            }
-        }
-        best
+        majority(share, |bits| volume[std::array::from_fn(|a| if bits >> a & 1 == 1 { high[a] } else { low[a] })])
     })
+}
+
+/// The value with the greatest weight among the corners of a cell; bit `a` of a corner's number says whether it is the
+/// upper one along axis `a`, whose weight is `share[a]`.
+fn majority<T: Copy + Ord>(share: [f32; 3], value: impl Fn(usize) -> T) -> T {
+    let values: [T; 8] = std::array::from_fn(value);
+    let mut best = values[0];
+    if values.iter().all(|v| *v == best) {
+        return best;
+    }
+    let weights: [f32; 8] = std::array::from_fn(|bits| {
+        (0..3).map(|a| if bits >> a & 1 == 1 { share[a] } else { 1.0 - share[a] }).product()
+    });
+    let mut best_weight = -1.0_f32;
+    for value in &values {
+        let weight: f32 = values.iter().zip(&weights).filter(|(v, _)| *v == value).map(|(_, w)| w).sum();
+        if weight > best_weight + 1e-6 || (weight > best_weight - 1e-6 && *value < best) {
+            (best, best_weight) = (*value, weight);
+        }
+    }
+    best
 }

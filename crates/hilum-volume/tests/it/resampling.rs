@@ -72,6 +72,29 @@ proptest! {
     }
 
     #[test]
+    fn labels_masks_and_values_agree(
+        grid in any_grid(),
+        parallel in any::<bool>(),
+        order in 0..48_usize,
+        turn in prop::array::uniform3(-3.0..3.0_f64),
+        start in prop::array::uniform3(-2.0..3.0_f64),
+        scale in prop::array::uniform3(0.2..2.0_f64),
+    ) {
+        let mask = numbered(&grid).map(|v| v.wrapping_mul(73) % 5 < 2);
+        let onto = near(&grid, if parallel { [0.0; 3] } else { turn }, start, scale).reordered(AxisOrder::all()[order]);
+        let share = mask.map(|m| f32::from(u8::from(*m))).resample(&onto, Interpolation::Linear, 0.0);
+        let nearest = mask.map(|m| i16::from(*m)).resample(&onto, Interpolation::Nearest, 0);
+        let labels = LabelMap::new(mask.map(|m| if *m { 9 } else { 0 }));
+        let (smooth, smooth_labels) = (mask.resample_smooth(&onto), labels.resample_smooth(&onto));
+        prop_assert_eq!(smooth_labels.mask_of(9), smooth.clone());
+        prop_assert_eq!(labels.resample_nearest(&onto).mask_of(9), mask.resample_nearest(&onto));
+        prop_assert_eq!(mask.resample_nearest(&onto), nearest.map(|v| *v == 1));
+        for (smooth, share) in smooth.data().iter().zip(share.data()).filter(|(_, s)| (*s - 0.5).abs() > 1e-4) {
+            prop_assert_eq!(*smooth, *share > 0.5, "{}", share);
+        }
+    }
+
+    #[test]
     fn labels_are_never_made_up(
         grid in any_grid(),
         turn in prop::array::uniform3(-3.0..3.0_f64),
