@@ -1,4 +1,47 @@
 //! Network descriptions, weights, model cards and the CPU inference engine.
+//!
+//! A network is data: a [`Graph`] of typed layers, usually written down as a [`UNet`]. From it come the list of
+//! parameters a weight file must hold ([`Weights::check`]), the module that training optimises (in `hilum-train`) and
+//! the plan of the engine, so no architecture is written twice. A [`ModelCard`] says what a trained network is for and
+//! which weights belong to it.
+//!
+//! The [`Engine`] makes a network ready for this processor once: normalisation and activation are fused into the
+//! convolutions, concatenations are read in place, weights are laid out as the kernels read them. For each input size
+//! an [`ExecutionPlan`] fixes all buffers, so the memory is known before anything runs, and what cannot run is an error
+//! then. Convolutions are computed directly, sixteen channels at a time, with AVX-512, AVX2 or portable kernels chosen
+//! when the program runs ([`available_kernels`]). The logits are the same for any number of threads.
+//!
+//! [`run_slices`] and [`run_tiled`] take inputs of any size and hand out logits slice by slice.
+//!
+//! ```
+//! use hilum_nn::{Activation, Dims, Engine, EngineOptions, Norm, Stem, UNet, Weights};
+//!
+//! let unet = UNet {
+//!     dims: Dims::Two,
+//!     input_channels: 1,
+//!     output_channels: 2,
+//!     stem: Stem::Full,
+//!     channels: vec![8, 16],
+//!     convs_per_stage: 1,
+//!     norm: Norm::Instance,
+//!     activation: Activation::Relu,
+//! };
+//! let graph = unet.graph()?;
+//! // Normally read from a file: `Weights::from_safetensors(&bytes)?`.
+//! let mut weights = Weights::new();
+//! for parameter in graph.parameters() {
+//!     let count = parameter.shape.iter().product();
+//!     weights.insert(parameter.name, parameter.shape, vec![0.1; count]);
+//! }
+//! let engine = Engine::new(&graph, &weights, EngineOptions::default())?;
+//! println!("{} bytes beside the weights", engine.plan([1, 32, 32])?.memory_bytes());
+//! let slices = vec![0.0; 3 * 32 * 32];
+//! let logits = engine.run(&slices, [3, 1, 1, 32, 32])?; // [slice, channel, depth, row, column]
+//! assert_eq!(logits.len(), 3 * 2 * 32 * 32);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! This crate knows nothing of medicine, DICOM or Hounsfield units.
 
 mod card;
 mod engine;

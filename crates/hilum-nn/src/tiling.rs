@@ -192,7 +192,8 @@ fn origins(
             return Err(TilingError::NoAdvance { patch, divisor });
         }
         let cuts = if span == 0 { 0 } else { span.div_ceil(step) };
-        origins[axis] = (0..=cuts).map(|i| if cuts == 0 { 0 } else { span * i / cuts * divisor[axis] }).collect();
+        // A single patch begins at 0 whatever the quotient is taken by.
+        origins[axis] = (0..=cuts).map(|i| span * i / cuts.max(1) * divisor[axis]).collect();
     }
     Ok(origins)
 }

@@ -313,11 +313,9 @@ impl<'a> Builder<'a> {
     fn read_only_by_convolutions(&self, id: NodeId) -> bool {
         let readers = self.graph.nodes().iter().enumerate().filter(|(_, node)| node.inputs.contains(&id));
         id != self.graph.output()
-            && readers.filter(|(index, _)| self.uses[index + 1] > 0).all(|(_, node)| match node.op {
-                Op::Conv { .. } | Op::ConvTranspose { .. } => true,
-                Op::Concat => false,
-                _ => false,
-            })
+            && readers
+                .filter(|(index, _)| self.uses[index + 1] > 0)
+                .all(|(_, node)| matches!(node.op, Op::Conv { .. } | Op::ConvTranspose { .. }))
     }
 
     fn push(&mut self, node: NodeId, inputs: Vec<Value>, work: RawWork) -> Vec<Value> {

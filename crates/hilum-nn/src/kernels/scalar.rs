@@ -16,27 +16,29 @@ pub(super) fn convolve_row(job: &RowJob<'_>, outputs: &mut [&mut [f32]]) {
 
 /// `N` neighbouring columns at once, so that the compiler has independent sums to interleave.
 fn convolve_columns<const N: usize>(job: &RowJob<'_>, x: usize, outputs: &mut [&mut [f32]]) {
-    let stride = outputs.len() * LANES;
+    let blocks = outputs.len();
     for (block, output) in outputs.iter_mut().enumerate() {
-        let bias: [f32; LANES] = std::array::from_fn(|lane| job.bias[block * LANES + lane]);
-        let mut sums = [bias; N];
+        // Whole arrays of lanes, whose length the compiler knows, become vector instructions.
+        let mut sums = [job.bias.as_chunks::<LANES>().0[block]; N];
         for tap in job.taps {
             let columns: [&[f32]; N] = std::array::from_fn(|n| &tap.input[(x + n) * job.column_step..][..tap.channels]);
-            for (channel, weights) in tap.weights.chunks_exact(stride).take(tap.channels).enumerate() {
-                let weights = &weights[block * LANES..][..LANES];
+            let weights = tap.weights.as_chunks::<LANES>().0.iter().skip(block).step_by(blocks);
+            for (channel, weights) in weights.take(tap.channels).enumerate() {
                 for n in 0..N {
-                    let value = columns[n][channel];
-                    for lane in 0..LANES {
-                        sums[n][lane] += value * weights[lane];
-                    }
+                    sums[n] = add_scaled(sums[n], weights, columns[n][channel]);
                 }
             }
         }
         for n in 0..N {
-            let voxel = &mut output[(x + n) * job.output_step..][..LANES];
-            for lane in 0..LANES {
-                voxel[lane] = job.activation.apply(sums[n][lane]);
-            }
+            output[(x + n) * job.output_step..][..LANES].copy_from_slice(&sums[n].map(|sum| job.activation.apply(sum)));
         }
     }
+}
+
+#[inline(always)]
+fn add_scaled(mut sums: [f32; LANES], weights: &[f32; LANES], factor: f32) -> [f32; LANES] {
+    for lane in 0..LANES {
+        sums[lane] += factor * weights[lane];
+    }
+    sums
 }

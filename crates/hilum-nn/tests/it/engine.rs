@@ -277,6 +277,38 @@ fn whole_networks() {
     }
 }
 
+/// The networks of `tests/data`, whose expected logits come from ONNX Runtime (`tests/data/generate.py`).
+#[test]
+fn onnx_runtime_agrees() {
+    let two = unet(Dims::Two, Stem::Half, Norm::Batch, &[4, 6]);
+    let three = unet(Dims::Three, Stem::Full, Norm::Instance, &[3, 5]);
+    let cases: [(UNet, &str, &[u8]); 2] = [
+        (two, include_str!("../data/reference-2d.json"), include_bytes!("../data/reference-2d.safetensors")),
+        (three, include_str!("../data/reference-3d.json"), include_bytes!("../data/reference-3d.safetensors")),
+    ];
+    for (unet, json, file) in cases {
+        let graph: Graph = serde_json::from_str(json).unwrap();
+        assert_eq!(graph, unet.graph().unwrap(), "the committed description is this network");
+        let file = Weights::from_safetensors(file).unwrap();
+        let mut weights = Weights::new();
+        for (name, tensor) in file.iter().filter(|(name, _)| !["input", "expected"].contains(name)) {
+            weights.insert(name, tensor.shape.clone(), tensor.data.clone());
+        }
+        let (input, expected) = (file.get("input").unwrap(), &file.get("expected").unwrap().data);
+        let slices = if graph.dims() == Dims::Two { 1 } else { input.shape[2] };
+        let [.., rows, columns] = input.shape[..] else { panic!("an image has rows and columns") };
+        let largest = expected.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        for kernel in kernels_here() {
+            let engine = Engine::new(&graph, &weights, options(kernel, 2)).unwrap();
+            let found = engine.run(&input.data, [input.shape[0], 1, slices, rows, columns]).unwrap();
+            assert_eq!(found.len(), expected.len());
+            for (f, e) in found.iter().zip(expected) {
+                assert!((f - e).abs() <= 1e-5 * largest, "{kernel:?}: {f} instead of {e}");
+            }
+        }
+    }
+}
+
 #[test]
 fn streamed_inputs_give_the_same_logits() {
     let graph = unet(Dims::Two, Stem::Half, Norm::Batch, &[8, 16]).graph().unwrap();
