@@ -28,7 +28,7 @@
 //! [`SeriesSummary::patient_key`] tells patients apart. Descriptions and file names are passed on as they are and may
 //! hold anything that somebody typed.
 //!
-//! **Writing**: [`write_ct_series`] makes CT images of any geometry, and [`nifti`] reads and writes NIfTI-1.
+//! **Writing**: [`write_ct_series`] makes CT images of any geometry, [`capture_file`] Secondary Captures, and [`nifti`] reads and writes NIfTI-1.
 //!
 //! ```
 //! use hilum_dicom::{CtSeriesDescription, Limits, Source, load, scan, write_ct_series};
@@ -62,6 +62,7 @@ mod source;
 mod stack;
 mod syntax;
 mod uid;
+mod write_capture;
 mod write_ct;
 
 pub use error::{Error, Refusal};
@@ -71,4 +72,5 @@ pub use scan::{PlaneOrientation, Scan, SeriesSummary, SkipReason, Skipped, scan}
 pub use series::{Series, SourceInstance, load};
 pub use source::Source;
 pub use uid::uid_from_seed;
+pub use write_capture::{Capture, capture_file};
 pub use write_ct::{CtImageFile, CtSeriesDescription, PixelCoding, ct_images, write_ct_series};

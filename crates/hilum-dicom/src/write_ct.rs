@@ -36,6 +36,9 @@ pub struct CtSeriesDescription {
     pub study_uid: Option<String>,
     /// Series Instance UID, made from the seed if `None`.
     pub series_uid: Option<String>,
+    /// Modality (PS3.3 C.7.3.1.1.1): `CT`, or `MR` to make images that a reader of CT must refuse; these are written as
+    /// MR Image Storage, without the attributes that belong to X-rays and to Hounsfield units.
+    pub modality: String,
     /// Patient's Name in DICOM form, `Family^Given`.
     pub patient_name: String,
     /// Patient ID.
@@ -72,6 +75,7 @@ impl Default for CtSeriesDescription {
             seed: "hilum".into(),
             study_uid: None,
             series_uid: None,
+            modality: "CT".into(),
             patient_name: "PHANTOM^CHEST".into(),
             patient_id: "PHANTOM".into(),
             series_description: "Chest phantom".into(),
@@ -106,7 +110,8 @@ pub struct CtImageFile {
 /// Values outside the range of the coding are clamped to it. The same volume and description give the same bytes.
 ///
 /// # Errors
-/// The iterator yields [`Error::Unwritable`] if the slope is not positive or a side exceeds 65 535.
+/// The iterator yields [`Error::Unwritable`] if the slope is not positive, a side exceeds 65 535, or the modality is
+/// neither CT nor MR.
 pub fn ct_images(
     volume: &Volume<i16>,
     description: &CtSeriesDescription,
@@ -143,6 +148,12 @@ fn ct_image(volume: &Volume<i16>, d: &CtSeriesDescription, slice: usize) -> Resu
     if !(d.rescale_slope.is_finite() && d.rescale_slope > 0.0 && d.rescale_intercept.is_finite()) {
         return Err(Error::Unwritable("the rescale slope must be positive".into()));
     }
+    let sop_class = match d.modality.as_str() {
+        "CT" => uids::CT_IMAGE_STORAGE,
+        "MR" => uids::MR_IMAGE_STORAGE,
+        _ => return Err(Error::Unwritable("only CT and MR images can be written".into())),
+    };
+    let is_ct = d.modality == "CT";
     let uid = |given: &Option<String>, role: &str| given.clone().unwrap_or_else(|| uid_from_seed(&d.seed, role));
     let sop_instance_uid = uid_from_seed(&d.seed, &format!("instance {slice} of {}", uid(&d.series_uid, "series")));
     let [_, row_axis, column_axis] = geometry.axes();
@@ -159,7 +170,7 @@ fn ct_image(volume: &Volume<i16>, d: &CtSeriesDescription, slice: usize) -> Resu
         object.put(DataElement::new(tag, vr, value));
     };
     put(tags::IMAGE_TYPE, VR::CS, PrimitiveValue::Strs(d.image_type.iter().cloned().collect()));
-    put(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.into());
+    put(tags::SOP_CLASS_UID, VR::UI, sop_class.into());
     put(tags::SOP_INSTANCE_UID, VR::UI, sop_instance_uid.as_str().into());
     for tag in [tags::STUDY_DATE, tags::SERIES_DATE, tags::ACQUISITION_DATE, tags::CONTENT_DATE] {
         put(tag, VR::DA, d.date.as_str().into());
@@ -168,7 +179,7 @@ fn ct_image(volume: &Volume<i16>, d: &CtSeriesDescription, slice: usize) -> Resu
         put(tag, VR::TM, "120000".into());
     }
     put(tags::ACCESSION_NUMBER, VR::SH, "".into());
-    put(tags::MODALITY, VR::CS, "CT".into());
+    put(tags::MODALITY, VR::CS, d.modality.as_str().into());
     put(tags::MANUFACTURER, VR::LO, d.manufacturer.as_str().into());
     put(tags::REFERRING_PHYSICIAN_NAME, VR::PN, "".into());
     put(tags::SERIES_DESCRIPTION, VR::LO, d.series_description.as_str().into());
@@ -178,9 +189,11 @@ fn ct_image(volume: &Volume<i16>, d: &CtSeriesDescription, slice: usize) -> Resu
     put(tags::PATIENT_SEX, VR::CS, "O".into());
     put(tags::BODY_PART_EXAMINED, VR::CS, d.body_part_examined.as_str().into());
     put(tags::SLICE_THICKNESS, VR::DS, numbers(&[d.slice_thickness_mm.unwrap_or_else(|| step_along_normal(geometry))]));
-    put(tags::KVP, VR::DS, numbers(&[d.kvp]));
-    put(tags::GANTRY_DETECTOR_TILT, VR::DS, numbers(&[gantry_tilt_degrees(geometry)]));
-    put(tags::CONVOLUTION_KERNEL, VR::SH, d.convolution_kernel.as_str().into());
+    if is_ct {
+        put(tags::KVP, VR::DS, numbers(&[d.kvp]));
+        put(tags::GANTRY_DETECTOR_TILT, VR::DS, numbers(&[gantry_tilt_degrees(geometry)]));
+        put(tags::CONVOLUTION_KERNEL, VR::SH, d.convolution_kernel.as_str().into());
+    }
     put(tags::PATIENT_POSITION, VR::CS, "HFS".into());
     put(tags::STUDY_INSTANCE_UID, VR::UI, uid(&d.study_uid, "study").into());
     put(tags::SERIES_INSTANCE_UID, VR::UI, uid(&d.series_uid, "series").into());
@@ -206,11 +219,13 @@ fn ct_image(volume: &Volume<i16>, d: &CtSeriesDescription, slice: usize) -> Resu
     put(tags::BITS_STORED, VR::US, bits.into());
     put(tags::HIGH_BIT, VR::US, (bits - 1).into());
     put(tags::PIXEL_REPRESENTATION, VR::US, u16::from(signed).into());
-    put(tags::WINDOW_CENTER, VR::DS, numbers(&[-600.0]));
-    put(tags::WINDOW_WIDTH, VR::DS, numbers(&[1500.0]));
-    put(tags::RESCALE_INTERCEPT, VR::DS, numbers(&[d.rescale_intercept]));
-    put(tags::RESCALE_SLOPE, VR::DS, numbers(&[d.rescale_slope]));
-    put(tags::RESCALE_TYPE, VR::LO, "HU".into());
+    if is_ct {
+        put(tags::WINDOW_CENTER, VR::DS, numbers(&[-600.0]));
+        put(tags::WINDOW_WIDTH, VR::DS, numbers(&[1500.0]));
+        put(tags::RESCALE_INTERCEPT, VR::DS, numbers(&[d.rescale_intercept]));
+        put(tags::RESCALE_SLOPE, VR::DS, numbers(&[d.rescale_slope]));
+        put(tags::RESCALE_TYPE, VR::LO, "HU".into());
+    }
     let (low, high) = if signed { (-32768.0, 32767.0) } else { (0.0, f64::from((1u32 << bits) - 1)) };
     // The bit pattern of a signed number is what its two's complement says (PS3.5 8.1.1).
     let stored = volume.slice(slice).iter().map(|hu| {
@@ -223,7 +238,7 @@ fn ct_image(volume: &Volume<i16>, d: &CtSeriesDescription, slice: usize) -> Resu
         .with_meta(
             FileMetaTableBuilder::new()
                 .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-                .media_storage_sop_class_uid(uids::CT_IMAGE_STORAGE)
+                .media_storage_sop_class_uid(sop_class)
                 .media_storage_sop_instance_uid(sop_instance_uid.as_str()),
         )
         .map_err(|e| Error::Unwritable(e.to_string()))?;
