@@ -42,7 +42,8 @@ const RATIO: f32 = 0.5;
 /// How much each voxel lies on a bright sheet thinner than a few sigma, 0 to 1.
 ///
 /// With |λ1| ≤ |λ2| ≤ |λ3| the response is `exp(−(λ2/λ3)² / 2·0.5²) · (1 − exp(−|λ|² / 2c²))` where λ3 < 0, else 0: the
-/// sheet term of Descoteaux et al. 2006 (DOI 10.1007/11566489_42 for its forerunner), with Frangi's noise term.
+/// sheet and noise terms of Descoteaux et al. (Bone enhancement filtering, MICCAI 2005, pp. 9-16); their blob term is left
+/// out, as the sheet term already falls to e⁻² on blobs and tubes.
 ///
 /// # Panics
 /// If sigma or contrast is not positive, or the mask's shape differs.

@@ -52,7 +52,8 @@ impl<T: Intensity> Volume<T> {
     /// The volume on the grid `onto`; `outside` where that reaches beyond this volume's outer faces.
     ///
     /// Between the outermost voxel centres and the outer faces, half a voxel, the outermost value is held. Integers are
-    /// rounded to the nearest. Grids with parallel axes, in any order and direction, take a fast path.
+    /// rounded to the nearest. Grids with parallel axes, in any order and direction, take a fast path, and so do grids that
+    /// differ by the lean of the slice axis.
     #[must_use]
     pub fn resample(&self, onto: &Geometry, interpolation: Interpolation, outside: T) -> Self {
         if let Some(order) = parallel_order(self.geometry(), onto) {
@@ -61,6 +62,10 @@ impl<T: Intensity> Volume<T> {
             } else {
                 separable::resample(&self.reordered(order), onto, interpolation, outside)
             };
+        }
+        // The mean over a voxel that leans against the source's is not separable; single samples are.
+        if interpolation != Interpolation::Area && same_planes(self.geometry(), onto) {
+            return separable::resample(self, onto, interpolation, outside);
         }
         let shape = self.shape();
         match interpolation {
@@ -176,6 +181,11 @@ fn parallel_order(from: &Geometry, onto: &Geometry) -> Option<crate::AxisOrder> 
         order.0[a] = (source, cosine(source) < 0.0);
     }
     Some(order)
+}
+
+/// Whether rows and columns of both grids run the same way, so that they differ by a shear of the slice axis alone.
+fn same_planes(from: &Geometry, onto: &Geometry) -> bool {
+    (1..3).all(|a| from.axes()[a].dot(onto.axes()[a]) > PARALLEL)
 }
 
 /// The affine map from indices of `onto` to positions in `from`.

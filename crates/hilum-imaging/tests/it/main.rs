@@ -5,3 +5,4 @@ mod planes;
 mod references;
 mod regions;
 mod shapes;
+mod threads;

@@ -10,15 +10,8 @@ fn growing_stops_at_the_range_and_at_gaps() {
     let grid = &grids()[1];
     let middle = centre(grid);
     let other = PatientPoint([4.0, 4.0, 6.0]);
-    let volume = filled_by(grid, 0_i16, |p| {
-        if p.distance_mm(middle) <= 8.0 {
-            100
-        } else if p.distance_mm(other) <= 3.0 {
-            100
-        } else {
-            -1000
-        }
-    });
+    let inside = |p: PatientPoint| p.distance_mm(middle) <= 8.0 || p.distance_mm(other) <= 3.0;
+    let volume = filled_by(grid, 0_i16, |p| if inside(p) { 100 } else { -1000 });
     let seed = grid.shape().map(|n| n / 2);
     let found = grow(&volume, &[seed], 50..=150, Connectivity::Corners);
     assert_eq!(found, filled_by(grid, false, |p| p.distance_mm(middle) <= 8.0));

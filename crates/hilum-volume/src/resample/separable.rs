@@ -1,6 +1,6 @@
-//! Resampling between grids with parallel axes: one axis after the other, slice by slice of the target.
+//! Resampling between grids with parallel rows and columns: one axis after the other, slice by slice of the target.
 
-use super::{Intensity, Interpolation, SLACK, nearest_index};
+use super::{Intensity, Interpolation, SLACK, Steps, nearest_index};
 use crate::{Geometry, Volume};
 use rayon::prelude::*;
 
@@ -12,35 +12,42 @@ struct Taps {
     weights: Vec<f32>,
 }
 
-/// `volume` onto a grid whose axes run along its own, in the same order and direction.
+/// Shift per slice, in voxels, below which slices count as upright.
+const NO_LEAN: f64 = 1e-9;
+
+/// `volume` onto a grid whose rows and columns run along its own, in the same order and direction. The slice axes may
+/// differ: then every slice of the target lies shifted within the source's planes.
 pub(super) fn resample<T: Intensity>(
     volume: &Volume<T>,
     onto: &Geometry,
     interpolation: Interpolation,
     outside: T,
 ) -> Volume<T> {
-    let origin = volume.geometry().voxel_from_patient(onto.origin()).0;
-    let taps: [Vec<Taps>; 3] = std::array::from_fn(|a| {
-        let step = onto.spacing_mm()[a] / volume.geometry().spacing_mm()[a];
-        let n = volume.shape()[a];
-        (0..onto.shape()[a]).map(|i| Taps::at(origin[a] + step * i as f64, step, n, interpolation)).collect()
-    });
+    let Steps { origin, by } = Steps::between(volume.geometry(), onto);
+    let taps_along = |a: usize, shift: f64| -> Vec<Taps> {
+        let at = |i: usize| origin[a] + shift + by[a][a] * i as f64;
+        (0..onto.shape()[a]).map(|i| Taps::at(at(i), by[a][a], volume.shape()[a], interpolation)).collect()
+    };
+    let upright = [taps_along(0, 0.0), taps_along(1, 0.0), taps_along(2, 0.0)];
+    let leans = by[0][1].abs() > NO_LEAN || by[0][2].abs() > NO_LEAN;
     let [_, rows, columns] = onto.shape();
     let [_, source_rows, source_columns] = volume.shape();
     let mut data = vec![outside; onto.len()];
     let scratch = || (vec![0.0_f32; source_rows * source_columns], vec![0.0_f32; source_columns]);
     data.par_chunks_mut(rows * columns).enumerate().for_each_init(scratch, |(plane, line), (s, out)| {
-        let Taps { first, weights } = &taps[0][s];
+        let Taps { first, weights } = &upright[0][s];
         if weights.is_empty() {
             return;
         }
+        let shifted = leans.then(|| [1, 2].map(|a| taps_along(a, by[0][a] * s as f64)));
+        let [row_taps, column_taps] = shifted.as_ref().map_or([&upright[1], &upright[2]], |[r, c]| [r, c]);
         plane.fill(0.0);
         for (k, weight) in weights.iter().enumerate() {
             for (p, v) in plane.iter_mut().zip(volume.slice(first + k)) {
                 *p += weight * v.to_f32();
             }
         }
-        for (row, out) in taps[1].iter().zip(out.chunks_mut(columns)).filter(|(row, _)| !row.weights.is_empty()) {
+        for (row, out) in row_taps.iter().zip(out.chunks_mut(columns)).filter(|(row, _)| !row.weights.is_empty()) {
             line.fill(0.0);
             for (k, weight) in row.weights.iter().enumerate() {
                 let source = &plane[(row.first + k) * source_columns..(row.first + k + 1) * source_columns];
@@ -48,7 +55,7 @@ pub(super) fn resample<T: Intensity>(
                     *l += weight * v;
                 }
             }
-            for (column, out) in taps[2].iter().zip(out).filter(|(column, _)| !column.weights.is_empty()) {
+            for (column, out) in column_taps.iter().zip(out).filter(|(column, _)| !column.weights.is_empty()) {
                 let source = &line[column.first..column.first + column.weights.len()];
                 let value: f32 = column.weights.iter().zip(source).map(|(w, v)| w * v).sum();
                 *out = T::from_f32(value);
