@@ -43,9 +43,9 @@ fn main() {
     for (name, origin, axes, [rows, columns]) in planes {
         let grid = Geometry::new([1, rows, columns], origin, axes, [1.25, 0.742, 0.742]).expect("a grid");
         let started = std::time::Instant::now();
-        let scan = anatomy.sample(&grid, &ScannerOptions::default());
+        let scan = anatomy.scan(&grid, &ScannerOptions::default());
         println!("{name} {:.3} s", started.elapsed().as_secs_f32());
-        save(&out.join(format!("{name}-lung.png")), columns, scan.hu.data(), (-600.0, 1500.0));
-        save(&out.join(format!("{name}-soft.png")), columns, scan.hu.data(), (40.0, 400.0));
+        save(&out.join(format!("{name}-lung.png")), columns, scan.data(), (-600.0, 1500.0));
+        save(&out.join(format!("{name}-soft.png")), columns, scan.data(), (40.0, 400.0));
     }
 }

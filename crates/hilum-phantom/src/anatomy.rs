@@ -30,7 +30,9 @@ pub struct Anatomy {
     pub(crate) lungs: Lungs,
     pub(crate) lesions: Vec<Lesion>,
     pub(crate) texture: Texture,
-    thorax: Thorax,
+    seed: u64,
+    disease: Disease,
+    bead: Vec3,
     body: Field,
     cage: Field,
     above_diaphragm: Field,
@@ -53,8 +55,9 @@ impl Anatomy {
         let (low, high) = (Vec3::new(-190.0, -128.0, -200.0), Vec3::new(190.0, 140.0, 190.0));
         let cage_low = Vec3::new(-150.0, -105.0, -200.0);
         let cage_high = Vec3::new(150.0, 115.0, 190.0);
+        let body = Field::new(low, high, 3.0, body_distance);
         Self {
-            body: Field::new(low, high, 3.0, body_distance),
+            bead: bead_on(&body),
             cage: Field::new(low, high, 3.0, cage_distance),
             above_diaphragm: Field::new(cage_low, cage_high, 3.0, |p| thorax.above_diaphragm(p)),
             skeleton: Skeleton::new(),
@@ -63,10 +66,35 @@ impl Anatomy {
             central_airways: Cells::new(mediastinum::central_airways(), 8.0, 3.0),
             vessels: Cells::new(trees.vessels, 6.0, BLUR_LIMIT),
             texture: Texture::new(seed),
+            body,
             lungs,
             lesions,
-            thorax,
+            seed,
+            disease,
         }
+    }
+
+    /// The seed of the person.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The disease shown.
+    #[must_use]
+    pub fn disease(&self) -> Disease {
+        self.disease
+    }
+
+    /// Points that can be found in the images, by which a flip or a shift is known.
+    pub(crate) fn landmarks(&self) -> [(&'static str, PatientPoint); 4] {
+        let point = |p: Vec3| PatientPoint(p.as_dvec3().to_array());
+        [
+            ("bead on the skin, right front, 700 HU, radius 4 mm", point(self.bead)),
+            ("carina", point(mediastinum::CARINA)),
+            ("liver (right), about 60 HU", PatientPoint([-70.0, 0.0, -140.0])),
+            ("gas in the stomach (left, front)", PatientPoint([60.0, -50.0, -125.0])),
+        ]
     }
 
     /// The lobe at a point, `None` outside the lungs.
@@ -107,7 +135,8 @@ impl Anatomy {
     pub(crate) fn hu(&self, p: Vec3, blur: f32) -> f32 {
         let body = self.body.at(p);
         if body > blur {
-            return couch(p, blur);
+            let bead = coverage(p.distance(self.bead) - BEAD_MM, blur);
+            return mix(couch(p, blur), BEAD_HU, bead);
         }
         let (side, lung) = self.lungs.nearest(p);
         let lung_part = coverage(lung, blur);
@@ -323,12 +352,20 @@ impl Anatomy {
         let muscle = sheet_coverage(above + 1.5, 3.0, blur).max(sheet_coverage(cage + 1.7, 3.2, blur));
         mix(hu, MUSCLE, muscle)
     }
+}
 
-    /// Height of the right and the left dome of the diaphragm, for the description of the person.
-    pub(crate) fn dome_heights(&self) -> [f32; 2] {
-        [(Side::Right, -66.0), (Side::Left, 68.0)]
-            .map(|(side, x)| self.thorax.dome_height(side, Vec3::new(x, -3.0, 0.0)))
+/// Radius and HU of the bead that marks the right front of the body.
+const BEAD_MM: f32 = 4.0;
+const BEAD_HU: f32 = 700.0;
+
+/// The point on the skin where the bead lies: out from the middle of the chest, to the right and the front.
+fn bead_on(body: &Field) -> Vec3 {
+    let out = Vec3::new(-0.62, -0.785, 0.0).normalize();
+    let mut p = Vec3::new(0.0, 0.0, 22.0);
+    while body.at(p) < BEAD_MM - 0.5 {
+        p += out * 0.25;
     }
+    p
 }
 
 /// The couch behind the patient: a shallow trough of carbon fibre filled with foam, and air elsewhere.

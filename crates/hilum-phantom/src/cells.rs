@@ -84,9 +84,4 @@ impl<T: Extent> Cells<T> {
         };
         self.members[range].iter().map(|i| &self.items[*i as usize])
     }
-
-    /// All items.
-    pub(crate) fn items(&self) -> &[T] {
-        &self.items
-    }
 }

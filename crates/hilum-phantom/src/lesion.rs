@@ -116,11 +116,6 @@ impl Lesion {
         self.centre.distance_squared(p) < self.reach * self.reach
     }
 
-    /// Low and high corner of a box around the lesion.
-    pub(crate) fn bounds(&self) -> (Vec3, Vec3) {
-        (self.centre - self.reach, self.centre + self.reach)
-    }
-
     /// Whether `p`, a point of the lesion's lobe, belongs to it: where it is at least half there.
     pub(crate) fn contains(&self, p: Vec3, texture: &Texture) -> bool {
         self.may_reach(p) && self.outline(p, texture) < 0.0

@@ -31,22 +31,20 @@ impl Default for ScannerOptions {
     }
 }
 
-/// A body as scanned, with the truth on the same grid.
-#[derive(Clone, Debug)]
-pub struct Scan {
-    /// HU, from −1024 to 3071.
-    pub hu: Volume<i16>,
+/// What is true at every voxel's centre.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Truth {
     /// 1–5: RUL RML RLL LUL LLL, lesions included; what counts as lung is said at [`Anatomy::lobe`].
     pub lobes: LabelMap,
     /// 11 ground-glass, 12 consolidation.
     pub lesions: LabelMap,
 }
 
-impl Scan {
+impl Truth {
     /// Lobes and lesions in one map: a lesion's label where there is one, else the lobe's.
     #[must_use]
-    pub fn labels(&self) -> LabelMap {
-        let mut labels = self.lobes.clone();
+    pub fn into_labels(self) -> LabelMap {
+        let mut labels = self.lobes;
         let lesions = self.lesions.labels().data();
         for (label, lesion) in labels.labels_mut().data_mut().iter_mut().zip(lesions) {
             if *lesion > 0 {
@@ -76,13 +74,19 @@ impl Body for Anatomy {
 }
 
 impl Anatomy {
-    /// Scans the chest onto a grid of any orientation. Lobes and lesions are what lies at each voxel's centre.
+    /// Scans the chest onto a grid of any orientation: HU from −1024 to 3071.
     ///
-    /// Index order `[slice, row, column]`; the same arguments always give the same voxels. Pixels above about 3 mm see
-    /// vessels and bronchi cut off at the pixel's border, since the point spread is limited.
+    /// Index order `[slice, row, column]`; the same arguments always give the same voxels. In pixels above about 3 mm small
+    /// vessels and bronchi are sharper than they should be, since the point spread is limited.
     #[must_use]
-    pub fn sample(&self, grid: &Geometry, scanner: &ScannerOptions) -> Scan {
-        let [slices, rows, columns] = grid.shape();
+    pub fn scan(&self, grid: &Geometry, scanner: &ScannerOptions) -> Volume<i16> {
+        scan(self, grid, scanner)
+    }
+
+    /// The lobe and the lesion at every voxel's centre.
+    #[must_use]
+    pub fn truth(&self, grid: &Geometry) -> Truth {
+        let [_, rows, columns] = grid.shape();
         let mut lobes = vec![0; grid.len()];
         let mut lesions = vec![0; grid.len()];
         let area = rows * columns;
@@ -101,9 +105,14 @@ impl Anatomy {
                 }
             },
         );
-        debug_assert_eq!(slices * area, grid.len());
         let map = |labels| LabelMap::new(Volume::new(grid.clone(), labels).expect("one label for every voxel"));
-        Scan { hu: scan(self, grid, scanner), lobes: map(lobes), lesions: map(lesions) }
+        Truth { lobes: map(lobes), lesions: map(lesions) }
+    }
+
+    /// [`Anatomy::scan`] and [`Anatomy::truth`] at once.
+    #[must_use]
+    pub fn sample(&self, grid: &Geometry, scanner: &ScannerOptions) -> (Volume<i16>, Truth) {
+        (self.scan(grid, scanner), self.truth(grid))
     }
 }
 
