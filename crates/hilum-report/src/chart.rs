@@ -131,7 +131,11 @@ fn round_up(value: f64) -> f64 {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 4.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|v| *v >= value * (1.0 - 1e-9)).unwrap_or(10.0 * power)
+    [1.0, 2.0, 4.0, 5.0, 10.0]
+        .into_iter()
+        .map(|m| m * power)
+        .find(|v| *v >= value * (1.0 - 1e-9))
+        .unwrap_or(10.0 * power)
 }
 
 /// Density of the lung and of the opacities, each as a share of its own volume; `None` if it was not measured.
@@ -164,16 +168,13 @@ pub(crate) fn histogram(findings: &Findings, language: Language) -> Option<Chart
     plot.labels(
         Phrase::HistogramVertical.fill(language, &[("width", &language.number(width, 0))]),
         hu.to_string(),
-        [
-            (Ink::Lung, Phrase::HistogramLung.text(language)),
-            (Ink::Lesion, Phrase::HistogramLesion.text(language)),
-        ],
+        [(Ink::Lung, Phrase::HistogramLung.text(language)), (Ink::Lesion, Phrase::HistogramLesion.text(language))],
     );
     let middle = |p: (f64, f64, f64)| language.number(0.5 * (p.0 + p.1), 0);
-    let of_lesion =
-        lesion_peak.map(|p| Phrase::HistogramAltLesion.fill(language, &[("lesion_peak", &middle(p))])).unwrap_or_default();
-    let alt =
-        Phrase::HistogramAlt.fill(language, &[("lung_peak", &middle(lung_peak)), ("lesion", &of_lesion)]);
+    let of_lesion = lesion_peak
+        .map(|p| Phrase::HistogramAltLesion.fill(language, &[("lesion_peak", &middle(p))]))
+        .unwrap_or_default();
+    let alt = Phrase::HistogramAlt.fill(language, &[("lung_peak", &middle(lung_peak)), ("lesion", &of_lesion)]);
     Some(Chart { title: Phrase::HistogramTitle.text(language).to_string(), alt, marks: plot.marks })
 }
 
@@ -203,10 +204,7 @@ pub(crate) fn profile(findings: &Findings, language: Language) -> Option<Chart> 
     plot.labels(
         Phrase::ProfileVertical.text(language).to_string(),
         Phrase::ProfileAxis.text(language).to_string(),
-        [
-            (Ink::Lung, Phrase::HistogramLung.text(language)),
-            (Ink::Lesion, Phrase::HistogramLesion.text(language)),
-        ],
+        [(Ink::Lung, Phrase::HistogramLung.text(language)), (Ink::Lesion, Phrase::HistogramLesion.text(language))],
     );
     let most = slices.iter().max_by(|a, b| a.lesion_ml.total_cmp(&b.lesion_ml).then(b.index.cmp(&a.index)))?;
     let alt = Phrase::ProfileAlt.fill(

@@ -89,16 +89,11 @@ fn figures(findings: &Findings, language: Language) -> Vec<Figure> {
     };
     let lung = findings.anatomy.lung_volume_ml.total.map_or_else(String::new, |ml| of(&language.millilitres(ml)));
     let grade = findings.scores.co_rads.grade;
-    let suspicion =
-        grade.and_then(impression::suspicion).map_or_else(String::new, |p| p.text(language).to_string());
+    let suspicion = grade.and_then(impression::suspicion).map_or_else(String::new, |p| p.text(language).to_string());
     let severity = findings.scores.severity_ct_0_4.map_or_else(dash, |s| format!("CT-{s}"));
     vec![
         figure(Phrase::FigureOpacity, percent(findings.lesions.percent_of_lung), String::new()),
-        figure(
-            Phrase::FigureVolume,
-            findings.lesions.total_ml.map_or_else(dash, |ml| language.millilitres(ml)),
-            lung,
-        ),
+        figure(Phrase::FigureVolume, findings.lesions.total_ml.map_or_else(dash, |ml| language.millilitres(ml)), lung),
         figure(Phrase::FigureHigh, percent(findings.lesions.percent_high_opacity), String::new()),
         figure(Phrase::FigureCtss, score(findings.scores.ctss_0_25), of("25")),
         figure(Phrase::FigureSeverity, severity, of("CT-4")),

@@ -43,12 +43,19 @@ pub(crate) enum Block<'a> {
     /// Names and values.
     Facts(Vec<(String, Text)>),
     /// A titled list of sentences.
-    List { title: String, items: Vec<Text> },
+    List {
+        title: String,
+        items: Vec<Text>,
+    },
     Notes(Vec<NoteLine>),
     Table(Table),
     Charts(Vec<Chart>),
     /// Pictures, and a line that holds for all of them.
-    Gallery { pictures: &'a [Picture], note: String, legend: Vec<(Rgb, String)> },
+    Gallery {
+        pictures: &'a [Picture],
+        note: String,
+        legend: Vec<(Rgb, String)>,
+    },
 }
 
 /// A sentence, and whether it is English in a report that is not.

@@ -70,7 +70,10 @@ pub(crate) fn has_glyph(letter: char) -> bool {
 
 /// The text with every letter the faces lack replaced by a question mark; line breaks and tabs become spaces.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_whitespace() && c != '\u{a0}' { ' ' } else { c }).map(|c| if has_glyph(c) { c } else { '?' }).collect()
+    text.chars()
+        .map(|c| if c.is_whitespace() && c != '\u{a0}' { ' ' } else { c })
+        .map(|c| if has_glyph(c) { c } else { '?' })
+        .collect()
 }
 
 #[cfg(test)]

@@ -115,15 +115,19 @@ fn extent(findings: &Findings, language: Language) -> String {
     if lesions.count == Some(0) {
         return Phrase::TraceOpacity.fill(language, &[("ml", &ml), ("percent", &percent)]);
     }
-    let attributes: Vec<&str> = attributes(findings).into_iter().map(|p| p.text(language)).collect();
+    let named = |phrases: Vec<Phrase>| phrases.into_iter().map(|p| p.text(language)).collect::<Vec<_>>().join(", ");
+    let places = named(places(findings));
+    let places = (!places.is_empty()).then(|| Phrase::Mainly.fill(language, &[("places", &places)]));
+    let attributes = [Some(named(attributes(findings))).filter(|a| !a.is_empty()), places];
+    let attributes: Vec<String> = attributes.into_iter().flatten().collect();
     if attributes.is_empty() {
         return Phrase::OpacitiesPlain.fill(language, &[("ml", &ml), ("percent", &percent)]);
     }
-    let values = [("ml", ml.as_str()), ("percent", &percent), ("attributes", &attributes.join(", "))];
+    let values = [("ml", ml.as_str()), ("percent", &percent), ("attributes", &attributes.join("; "))];
     Phrase::Opacities.fill(language, &values)
 }
 
-/// Side, number, kind and place, as far as they are known.
+/// Side, number and kind, as far as they are known.
 fn attributes(findings: &Findings) -> Vec<Phrase> {
     let d = &findings.lesions.distribution;
     let mut said = Vec::new();
@@ -143,6 +147,13 @@ fn attributes(findings: &Findings) -> Vec<Phrase> {
         s if s <= 1.0 - PREDOMINANT_KIND => Phrase::ConsolidationMostly,
         _ => Phrase::MixedKinds,
     }));
+    said
+}
+
+/// Where the opacities mostly lie.
+fn places(findings: &Findings) -> Vec<Phrase> {
+    let d = &findings.lesions.distribution;
+    let mut said = Vec::new();
     let even = d.peripheral_share_of_lung.unwrap_or(0.0) + ABOVE_EVEN;
     if d.peripheral_share.is_some_and(|s| s >= MAIN_PLACE && s >= even) {
         said.push(Phrase::Peripheral);

@@ -7,12 +7,12 @@ mod table;
 mod tags;
 
 use krilla::configure::{Archival, ConfigurationBuilder};
+use krilla::destination::XyzDestination;
 use krilla::geom::{PathBuilder, Point, Rect, Size, Transform};
 use krilla::image::Image;
 use krilla::metadata::{DateTime, Metadata, TextDirection as Direction};
 use krilla::num::NormalizedF32;
 use krilla::outline::{Outline, OutlineNode};
-use krilla::destination::XyzDestination;
 use krilla::page::PageSettings;
 use krilla::paint::{Fill, Stroke};
 use krilla::surface::Surface;
@@ -29,10 +29,13 @@ use paper::{Op, PAGE};
 pub(crate) fn file(document: &Document) -> Result<Vec<u8>, ReportError> {
     let pages = flow::laid_out(document);
     let fail = |reason: String| ReportError::Pdf { reason };
-    let configuration = ConfigurationBuilder::new()
-        .with_archival_validator(Archival::A2_A)
-        .finish()
-        .map_err(|e| fail(format!("{e:?}")))?;
+    let created = document.created.as_deref().and_then(date);
+    let mut configuration = ConfigurationBuilder::new();
+    if created.is_some() {
+        // PDF/A asks for a date (ISO 19005-2, 6.6.2.3); without one the file is an ordinary tagged PDF.
+        configuration = configuration.with_archival_validator(Archival::A2_A);
+    }
+    let configuration = configuration.finish().map_err(|e| fail(format!("{e:?}")))?;
     let mut pdf = Pdf::new_with(SerializeSettings { configuration, ..SerializeSettings::default() });
     let fonts = Fonts::new();
     let images = images(document).map_err(fail)?;
@@ -55,7 +58,7 @@ pub(crate) fn file(document: &Document) -> Result<Vec<u8>, ReportError> {
     }
     pdf.set_tag_tree(tree.finish());
     pdf.set_outline(outline(&pages));
-    pdf.set_metadata(metadata(document));
+    pdf.set_metadata(metadata(document, created));
     pdf.finish().map_err(|e| fail(format!("{e:?}")))
 }
 
@@ -152,7 +155,7 @@ fn outline(pages: &[paper::Page]) -> Outline {
 }
 
 /// Title and dates; nothing that names a patient.
-fn metadata(document: &Document) -> Metadata {
+fn metadata(document: &Document, created: Option<DateTime>) -> Metadata {
     let metadata = Metadata::new()
         .title(document.title.clone())
         .language(document.language.tag().to_string())
@@ -160,7 +163,7 @@ fn metadata(document: &Document) -> Metadata {
         .producer(document.software.clone())
         .description(document.disclaimer.clone())
         .text_direction(Direction::LeftToRight);
-    match document.created.as_deref().and_then(date) {
+    match created {
         Some(date) => metadata.creation_date(date),
         None => metadata,
     }

@@ -5,7 +5,7 @@ mod rendering;
 mod slice;
 mod stage;
 
-use hilum_findings::Findings;
+use hilum_findings::{CONSOLIDATION_LABEL, Findings, GROUND_GLASS_LABEL, UNKNOWN_OPACITY_LABEL};
 use hilum_imaging::projection::{PlaneGeometry, Projection, View, slab};
 use hilum_volume::{LabelMap, PatientPoint, PatientVector, Volume};
 
@@ -25,8 +25,20 @@ const MIP_MM: f64 = 30.0;
 /// The slab is sampled this much more coarsely than the pictures: a projection over centimetres has no finer detail.
 const MIP_COARSER: usize = 2;
 
+/// What a picture is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A slice of the series, as it was acquired.
+    Slice,
+    /// Resampled along the patient's axes.
+    Reformatted,
+    /// Three-dimensional.
+    Rendered,
+}
+
 /// A picture of the report.
 pub(crate) struct Picture {
+    pub(crate) kind: Kind,
     /// File name without folder: `axial-1.png`.
     pub(crate) name: String,
     /// What it is, in a few words.
@@ -61,6 +73,8 @@ pub(crate) fn draw(findings: &Findings, images: &Images, language: Language) -> 
     pictures.extend(painter.renderings());
     pictures
 }
+
+const LEGEND_ORDER: [u8; 3] = [GROUND_GLASS_LABEL, CONSOLIDATION_LABEL, UNKNOWN_OPACITY_LABEL];
 
 struct Painter<'a> {
     findings: &'a Findings,
@@ -121,7 +135,7 @@ impl Painter<'_> {
         let title = format!("{}, {slice}", self.text(phrase));
         let image = outlined(self.ct, self.labels, &plane);
         let lines = vec![self.text(phrase), slice, self.position(view, &plane)];
-        self.finish(format!("{name}-{number}.png"), title, caption, &image, &plane, lines)
+        self.finish((Kind::Slice, &format!("{name}-{number}.png")), title, caption, &image, &plane, lines)
     }
 
     /// A coronal or sagittal plane through the largest opacity, or the middle of the lungs.
@@ -135,7 +149,7 @@ impl Painter<'_> {
         let image = outlined(self.ct, self.labels, &plane);
         let position = self.position(view, &plane);
         let lines = vec![title.clone(), position.clone()];
-        self.finish(name.to_string(), format!("{title}, {position}"), caption, &image, &plane, lines)
+        self.finish((Kind::Reformatted, name), format!("{title}, {position}"), caption, &image, &plane, lines)
     }
 
     fn mip(&self) -> Picture {
@@ -151,7 +165,7 @@ impl Painter<'_> {
         let caption = Phrase::CaptionMip.fill(self.language, &[("mm", &mm)]);
         let annotation = Annotation { legend: Vec::new(), ..self.annotation(lines) };
         let canvas = framed(&image, &fine, &annotation);
-        self.picture("coronal-mip.png".to_string(), title, caption, self.alt_letters(fine.right), &canvas)
+        self.picture((Kind::Reformatted, "coronal-mip.png"), title, caption, self.alt_letters(fine.right), &canvas)
     }
 
     /// The lobes as glass with the lesions in them, from the front and from behind; none without labels.
@@ -169,7 +183,7 @@ impl Painter<'_> {
                 let directions = side.directions();
                 let canvas = frame::lettered(&image, directions, &annotation);
                 let letters = self.alt_letters(directions[0]);
-                self.picture(side.file_name().to_string(), title, self.text(caption), letters, &canvas)
+                self.picture((Kind::Rendered, side.file_name()), title, self.text(caption), letters, &canvas)
             })
             .collect()
     }
@@ -187,7 +201,7 @@ impl Painter<'_> {
 
     fn finish(
         &self,
-        name: String,
+        named: (Kind, &str),
         title: String,
         caption: String,
         image: &Canvas,
@@ -195,19 +209,27 @@ impl Painter<'_> {
         upper_left: Vec<String>,
     ) -> Picture {
         let canvas = framed(image, plane, &self.annotation(upper_left));
-        self.picture(name, title, caption, self.alt_letters(plane.right), &canvas)
+        self.picture(named, title, caption, self.alt_letters(plane.right), &canvas)
     }
 
     fn picture(
         &self,
-        name: String,
+        (kind, name): (Kind, &str),
         title: String,
         caption: String,
         letters: String,
         canvas: &Canvas,
     ) -> Picture {
         let alt = format!("{title}. {caption} {letters}").trim_end().to_string();
-        Picture { name, title, caption, alt, size: [canvas.width(), canvas.height()], png: canvas.png() }
+        Picture {
+            kind,
+            name: name.to_string(),
+            title,
+            caption,
+            alt,
+            size: [canvas.width(), canvas.height()],
+            png: canvas.png(),
+        }
     }
 
     fn annotation(&self, upper_left: Vec<String>) -> Annotation {
@@ -245,19 +267,19 @@ impl Painter<'_> {
     }
 }
 
-/// The lesion labels that occur, in the order of drawing.
+/// The lesion labels that occur, the commonest kinds first.
 fn present_lesions(labels: &LabelMap) -> Vec<u8> {
     let mut present = [false; 256];
     for label in labels.labels().data() {
         present[usize::from(*label)] = true;
     }
-    palette::LESION_LABELS.into_iter().rev().filter(|l| present[usize::from(*l)]).collect()
+    LEGEND_ORDER.into_iter().filter(|l| present[usize::from(*l)]).collect()
 }
 
 fn legend_phrase(label: u8) -> Phrase {
     match label {
-        hilum_findings::GROUND_GLASS_LABEL => Phrase::LegendGroundGlass,
-        hilum_findings::CONSOLIDATION_LABEL => Phrase::LegendConsolidation,
+        GROUND_GLASS_LABEL => Phrase::LegendGroundGlass,
+        CONSOLIDATION_LABEL => Phrase::LegendConsolidation,
         _ => Phrase::LegendUnknown,
     }
 }
@@ -303,21 +325,15 @@ impl Picture {
     }
 }
 
-/// The pictures in rows that fill a page's width at a comfortable height.
+/// The pictures in rows of one kind: slices of the series in pairs, large enough to read; the rest three abreast.
 pub(crate) fn rows(pictures: &[Picture]) -> Vec<&[Picture]> {
-    /// Widths over height of one row, in sum.
-    const ASPECT_MAX: f32 = 3.1;
     let mut rows = Vec::new();
-    let (mut start, mut sum) = (0, 0.0);
-    for (i, picture) in pictures.iter().enumerate() {
-        if i > start && sum + picture.aspect() > ASPECT_MAX {
-            rows.push(&pictures[start..i]);
-            (start, sum) = (i, 0.0);
-        }
-        sum += picture.aspect();
-    }
-    if start < pictures.len() {
-        rows.push(&pictures[start..]);
+    let mut rest = pictures;
+    while let Some(first) = rest.first() {
+        let same = rest.iter().take_while(|p| p.kind == first.kind).count();
+        let abreast = if same == 3 || first.kind == Kind::Reformatted { 3 } else { 2 };
+        rows.extend(rest[..same].chunks(abreast));
+        rest = &rest[same..];
     }
     rows
 }

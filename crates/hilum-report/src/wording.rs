@@ -95,9 +95,10 @@ phrases! {
     ConsolidationMostly: "predominantly consolidation", "überwiegend Konsolidierung", "surtout de type condensation", "predominantemente de tipo consolidación";
     MixedKinds: "ground-glass and consolidation in similar parts", "Milchglas und Konsolidierung zu ähnlichen Teilen",
         "verre dépoli et condensation en parts semblables", "vidrio deslustrado y consolidación en partes similares";
-    Peripheral: "mainly peripheral", "überwiegend peripher", "surtout périphériques", "sobre todo periféricas";
-    Posterior: "mainly posterior", "überwiegend dorsal", "surtout postérieures", "sobre todo posteriores";
-    LowerLobes: "mainly in the lower lobes", "überwiegend in den Unterlappen", "surtout dans les lobes inférieurs", "sobre todo en los lóbulos inferiores";
+    Mainly: "mainly {places}", "überwiegend {places}", "surtout {places}", "sobre todo {places}";
+    Peripheral: "peripheral", "peripher", "périphériques", "periféricas";
+    Posterior: "posterior", "dorsal", "postérieures", "posteriores";
+    LowerLobes: "in the lower lobes", "in den Unterlappen", "dans les lobes inférieurs", "en los lóbulos inferiores";
     LobesInvolved: "Lobes involved, in percent of the lobe: {lobes}.", "Betroffene Lappen, in Prozent des Lappens: {lobes}.",
         "Lobes atteints, en pourcentage du lobe : {lobes}.", "Lóbulos afectados, en porcentaje del lóbulo: {lobes}.";
     KindVolumes: "Ground-glass {ground_glass}, consolidation {consolidation}.", "Milchglas {ground_glass}, Konsolidierung {consolidation}.",

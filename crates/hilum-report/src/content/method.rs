@@ -61,9 +61,8 @@ fn method<'a>(findings: &Findings, language: Language) -> Section<'a> {
     } else {
         blocks.push(Block::Table(models(findings, language)));
     }
-    let mut limits: Vec<Text> = [Phrase::LimitScope, Phrase::LimitErrors, Phrase::LimitCause]
-        .map(|p| p.text(language).into())
-        .to_vec();
+    let mut limits: Vec<Text> =
+        [Phrase::LimitScope, Phrase::LimitErrors, Phrase::LimitCause].map(|p| p.text(language).into()).to_vec();
     limits.extend(findings.models.iter().flat_map(|m| &m.limits).map(|l| Text::english(l, language)));
     blocks.push(Block::List { title: Phrase::LimitsTitle.text(language).to_string(), items: limits });
     blocks.extend(times(findings, language).map(|t| Block::Paragraph(t.into())));

@@ -46,7 +46,12 @@ pub(super) fn lobes<'a>(findings: &Findings, language: Language) -> Option<Secti
     ];
     let mut rows: Vec<Row> = Lobe::ALL.into_iter().map(|lobe| lobe_row(findings, lobe, language)).collect();
     rows.extend(lung_rows(findings, language));
-    let table = Table { caption: title(Phrase::LobesCaption).to_string(), columns, rows, notes: lobe_notes(findings, language) };
+    let table = Table {
+        caption: title(Phrase::LobesCaption).to_string(),
+        columns,
+        rows,
+        notes: lobe_notes(findings, language),
+    };
     Some(section("lobes", Phrase::LobesHeading, vec![Block::Table(table)], language))
 }
 
@@ -101,12 +106,8 @@ fn lung_rows(findings: &Findings, language: Language) -> [Row; 3] {
         score(scores.lss_0_20),
         score(scores.lhos_0_20),
     ];
-    [
-        side(Phrase::RightLung, volume.right, Side::Right),
-        side(Phrase::LeftLung, volume.left, Side::Left),
-        both,
-    ]
-    .map(|cells| Row { cells: cells.into_iter().map(Cell::from).collect(), is_total: true })
+    [side(Phrase::RightLung, volume.right, Side::Right), side(Phrase::LeftLung, volume.left, Side::Left), both]
+        .map(|cells| Row { cells: cells.into_iter().map(Cell::from).collect(), is_total: true })
 }
 
 fn lobe_notes(findings: &Findings, language: Language) -> Vec<String> {
@@ -255,7 +256,12 @@ pub(super) fn scores<'a>(findings: &Findings, language: Language) -> Section<'a>
         Column::words(title(Phrase::ColumnMeaning), 3.6),
         Column::words(title(Phrase::ColumnSource), 2.3),
     ];
-    let table = Table { caption: title(Phrase::ScoresCaption).to_string(), columns, rows: rows.collect(), notes: class_note(findings, language) };
+    let table = Table {
+        caption: title(Phrase::ScoresCaption).to_string(),
+        columns,
+        rows: rows.collect(),
+        notes: class_note(findings, language),
+    };
     section("scores", Phrase::ScoresHeading, vec![Block::Table(table)], language)
 }
 

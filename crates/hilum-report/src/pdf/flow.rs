@@ -3,9 +3,9 @@
 use super::ink;
 use super::paper::{BOTTOM, MARGIN, Op, PAGE, Page, Piece, Role, Style, TOP, WIDTH};
 use super::table;
+use crate::canvas::Rgb;
 use crate::chart::{Anchor, Chart, Mark};
 use crate::document::{Block, Document, Figure, NoteLine, Section, Text, Triage};
-use crate::canvas::Rgb;
 use crate::font::{Face, printable};
 use crate::picture::{Picture, rows};
 use crate::wording::Phrase;
@@ -13,6 +13,10 @@ use crate::wording::Phrase;
 const BODY: Style = Style::regular(8.6, ink::INK);
 const SMALL: Style = Style::regular(7.6, ink::SOFT);
 const GAP: f32 = 8.0;
+const CHART_HEAD: Style = Style::semibold(8.6, ink::INK);
+const CHART_GAP: f32 = 18.0;
+/// Highest row of pictures.
+const ROW_MAX: f32 = 205.0;
 
 /// The pages of a document.
 pub(super) fn laid_out(document: &Document) -> Vec<Page> {
@@ -124,7 +128,7 @@ impl Flow {
     fn section(&mut self, section: &Section) {
         self.gap(GAP);
         // A heading is not left alone at the foot of a page.
-        self.need(64.0);
+        self.need(20.0 + section.blocks.first().map_or(0.0, least_height));
         let style = Style::semibold(11.0, ink::INK);
         let (y, title) = (self.y, printable(&section.title));
         let page = self.pages.last_mut().expect("there is a page to draw on");
@@ -257,15 +261,11 @@ impl Flow {
     }
 
     fn charts(&mut self, charts: &[Chart]) {
-        let gap = 18.0;
-        let width = (WIDTH - gap) / 2.0;
-        let scale = width / Chart::WIDTH;
-        let head = Style::semibold(8.6, ink::INK);
-        let height = head.line() + 4.0 + Chart::HEIGHT * scale;
+        let (scale, height, head) = (chart_scale(), chart_height(), CHART_HEAD);
         for pair in charts.chunks(2) {
             self.need(height);
             for (i, chart) in pair.iter().enumerate() {
-                let x = MARGIN + i as f32 * (width + gap);
+                let x = MARGIN + i as f32 * (Chart::WIDTH * scale + CHART_GAP);
                 let title = printable(&chart.title);
                 let op = head.at([x, self.y + head.size], title.clone());
                 self.put(Role::Heading(3, title), vec![op]);
@@ -284,8 +284,8 @@ impl Flow {
             let gap = 6.0;
             let aspects: f32 = row.iter().map(|p| p.aspect()).sum();
             let room = WIDTH - gap * (row.len() - 1) as f32;
-            // A row of one narrow picture would fill the page.
-            let height = (room / aspects).min(270.0);
+            // A row of narrow pictures would fill the page.
+            let height = (room / aspects).min(ROW_MAX);
             let captions: Vec<Vec<String>> = row
                 .iter()
                 .map(|p| SMALL.lines(&format!("{}. {}", p.title, p.caption), height * p.aspect(), false))
@@ -323,6 +323,28 @@ impl Flow {
     }
 }
 
+/// Room that the beginning of a block needs below its heading.
+fn least_height(block: &Block) -> f32 {
+    match block {
+        Block::Gallery { pictures, .. } => {
+            let aspects = rows(pictures).first().map_or(1.0, |row| row.iter().map(Picture::aspect).sum::<f32>());
+            (WIDTH / aspects).min(ROW_MAX) + 4.0 * SMALL.line()
+        }
+        Block::Charts(_) => chart_height(),
+        _ => 44.0,
+    }
+}
+
+/// Height of a chart with its title.
+fn chart_height() -> f32 {
+    CHART_HEAD.line() + 4.0 + Chart::HEIGHT * chart_scale()
+}
+
+/// Points per unit of a chart's sheet when two stand side by side.
+fn chart_scale() -> f32 {
+    0.5 * (WIDTH - CHART_GAP) / Chart::WIDTH
+}
+
 /// A mark of a chart whose sheet lies at `corner`.
 fn mark(mark: &Mark, corner: [f32; 2], scale: f32) -> Op {
     let place = |[x, y]: [f32; 2]| [corner[0] + x * scale, corner[1] + y * scale];
@@ -344,6 +366,62 @@ fn mark(mark: &Mark, corner: [f32; 2], scale: f32) -> Op {
                 Anchor::End => x - width,
             };
             style.at([x, y], printable(text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::laid_out;
+    use crate::pdf::paper::{BOTTOM, Op, PAGE, Role, TOP};
+    use crate::{Language, content};
+    use hilum_findings::{Definition, Findings, Note, Severity};
+
+    /// Findings of a refused study with more remarks than fit a page.
+    fn long() -> Findings {
+        let mut findings = Findings::default();
+        for i in 0..90 {
+            findings.quality.reasons.push(Note::new(format!("n{i}"), Severity::Warning, format!("Remark number {i}.")));
+            findings.definitions.push(Definition {
+                field: format!("field{i}"),
+                name: format!("Quantity {i}"),
+                text: "How it is computed, in a sentence that is long enough to be broken into several lines. "
+                    .repeat(3),
+                source: None,
+                assumption: false,
+            });
+        }
+        findings
+    }
+
+    #[test]
+    fn every_page_has_the_notice_and_its_number() {
+        let document = content::document(&long(), &[], Language::English);
+        let pages = laid_out(&document);
+        assert!(pages.len() >= 4, "{} pages", pages.len());
+        for (i, page) in pages.iter().enumerate() {
+            let running = page.pieces.iter().filter(|p| p.role == Role::Running).flat_map(|p| &p.ops);
+            let text: Vec<&str> = running
+                .filter_map(|op| if let Op::Text { text, .. } = op { Some(text.as_str()) } else { None })
+                .collect();
+            assert!(text.contains(&"Research use only – not a medical device"), "page {}", i + 1);
+            assert!(text.contains(&format!("Page {} of {}", i + 1, pages.len()).as_str()));
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_the_page() {
+        for language in Language::ALL {
+            for page in laid_out(&content::document(&long(), &[], language)) {
+                for piece in page.pieces.iter().filter(|p| p.role != Role::Running) {
+                    for op in &piece.ops {
+                        let Op::Text { at: [x, y], size, face, text, .. } = op else { continue };
+                        let right = x + face.width(text, *size);
+                        assert!(*x >= 0.0 && right <= PAGE[0] - 30.0, "{text:?} ends at {right}");
+                        assert!(*y > TOP - 10.0 && *y <= BOTTOM + 3.0, "{text:?} at {y}");
+                    }
+                }
+            }
         }
     }
 }

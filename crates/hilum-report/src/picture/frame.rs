@@ -37,7 +37,12 @@ pub(crate) fn letters(direction: PatientVector) -> String {
         (z.abs(), if z > 0.0 { 'H' } else { 'F' }),
     ];
     named.sort_by(|a, b| b.0.total_cmp(&a.0));
-    named.iter().enumerate().filter(|(i, (cosine, _))| *i == 0 || *cosine > OBLIQUE).map(|(_, (_, letter))| *letter).collect()
+    named
+        .iter()
+        .enumerate()
+        .filter(|(i, (cosine, _))| *i == 0 || *cosine > OBLIQUE)
+        .map(|(_, (_, letter))| *letter)
+        .collect()
 }
 
 /// A reformatted slice with its annotation and a strip below.
@@ -80,7 +85,14 @@ fn with_footer(image: &Canvas, annotation: &Annotation) -> Canvas {
     }
     for (line, words) in annotation.upper_right.iter().enumerate() {
         let x = width - MARGIN - Face::Regular.width(words, TEXT);
-        text(&mut canvas, words, [x, MARGIN + TEXT * (0.8 + 1.25 * line as f32)], TEXT, Face::Regular, palette::ANNOTATION);
+        text(
+            &mut canvas,
+            words,
+            [x, MARGIN + TEXT * (0.8 + 1.25 * line as f32)],
+            TEXT,
+            Face::Regular,
+            palette::ANNOTATION,
+        );
     }
     footer(&mut canvas, image.height() as f32, annotation);
     canvas

@@ -15,7 +15,7 @@ pub(crate) enum Side {
 
 /// Voxels rendered are about this large.
 const DETAIL_MM: f64 = 1.4;
-const LOBE: Surface = Surface { colour: [0; 3], opacity: 0.10, rim_opacity: 0.5, smoothing_mm: 2.2 };
+const LOBE: Surface = Surface { colour: [0; 3], opacity: 0.2, rim_opacity: 0.8, smoothing_mm: 2.2 };
 const LESION: Surface = Surface { colour: [0; 3], opacity: 1.0, rim_opacity: 1.0, smoothing_mm: 1.0 };
 
 impl Side {
@@ -40,8 +40,9 @@ pub(crate) fn draw(labels: &LabelMap, lesions: &[u8], sides: &[Side]) -> Vec<Can
         return Vec::new();
     }
     const LABELS: [u8; 6] = [0, 1, 2, 3, 4, 5];
-    let mut sets: Vec<LabelSurface> =
-        (1..=5_u8).map(|l| (&LABELS[usize::from(l)..=usize::from(l)], Surface { colour: palette::of_lobe(l), ..LOBE })).collect();
+    let mut sets: Vec<LabelSurface> = (1..=5_u8)
+        .map(|l| (&LABELS[usize::from(l)..=usize::from(l)], Surface { colour: palette::of_lobe(l), ..LOBE }))
+        .collect();
     sets.extend(lesions.iter().map(|l| (std::slice::from_ref(l), Surface { colour: palette::of_label(*l), ..LESION })));
     let mut scene = Scene::new(labels.geometry(), DETAIL_MM);
     scene.add_labels(labels, &sets);

@@ -129,9 +129,8 @@ impl Stage {
 fn bounds(labels: &LabelMap) -> Option<[[usize; 2]; 3]> {
     let [slices, rows, columns] = labels.geometry().shape();
     let nothing = [[usize::MAX, 0]; 3];
-    let join = |a: [[usize; 2]; 3], b: [[usize; 2]; 3]| {
-        std::array::from_fn(|i| [a[i][0].min(b[i][0]), a[i][1].max(b[i][1])])
-    };
+    let join =
+        |a: [[usize; 2]; 3], b: [[usize; 2]; 3]| std::array::from_fn(|i| [a[i][0].min(b[i][0]), a[i][1].max(b[i][1])]);
     let found = (0..slices)
         .into_par_iter()
         .map(|s| {

@@ -1,0 +1,5 @@
+//! The report through its public interface.
+
+mod cases;
+mod pictures;
+mod text;
