@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let size = config.schedule.size;
     let mut tiles = Vec::new();
     for source in &config.data {
-        let slices = read(source.layout, &data_root.join(&source.folder), &source.prefix)?;
+        let slices = read(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
         for place in 0..COLUMNS {
             let slice = &slices[place * slices.len() / COLUMNS];
             tiles.push(example(slice, &Augmentation::none(), size, 0));
@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let file = std::fs::File::create(Path::new(out))?;
-    let mut encoder = png::Encoder::new(std::io::BufWriter::new(file), width as u32, (tiles.len() / COLUMNS * size) as u32);
+    let mut encoder =
+        png::Encoder::new(std::io::BufWriter::new(file), width as u32, (tiles.len() / COLUMNS * size) as u32);
     encoder.set_color(png::ColorType::Rgb);
     encoder.write_header()?.write_image_data(&pixels)?;
     Ok(())

@@ -23,7 +23,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (loss, count) = (0.0, 0);
             let minutes = progress.elapsed_s / 60.0;
             let percent = 100.0 * progress.fraction;
-            eprintln!("step {:6}  {percent:5.1} %  {minutes:6.1} min  loss {mean:.4}  dice {:.2?}", progress.step, progress.dice);
+            eprintln!(
+                "step {:6}  {percent:5.1} %  {minutes:6.1} min  loss {mean:.4}  dice {:.2?}",
+                progress.step, progress.dice
+            );
         }
     })?;
     eprintln!("{summary:?}");

@@ -123,7 +123,12 @@ fn sample(slice: &Slice, settings: &Augmentation, size: usize, random: &mut fast
     let warp: [[f32; 4]; 4] = std::array::from_fn(|_| {
         let wave = std::f32::consts::TAU / size as f32;
         let amplitude = settings.warp_pixels * 0.5 * between(random, -1.0, 1.0);
-        [amplitude, wave * between(random, -2.0, 2.0), wave * between(random, -2.0, 2.0), std::f32::consts::TAU * random.f32()]
+        [
+            amplitude,
+            wave * between(random, -2.0, 2.0),
+            wave * between(random, -2.0, 2.0),
+            std::f32::consts::TAU * random.f32(),
+        ]
     });
     // From the example's pixel to the slice's: centre, turn, scale, centre.
     let step = 1.0 / (scale * slice.pixel);

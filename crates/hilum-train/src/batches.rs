@@ -37,7 +37,8 @@ impl Sampler {
             .data
             .iter()
             .map(|source| {
-                let slices = cases::read(source.layout, &data_root.join(&source.folder), &source.prefix)?;
+                let slices =
+                    cases::read(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
                 let slices = config.split.select(slices, Side::Train)?;
                 if slices.is_empty() {
                     return Err(TrainError::NoCases(format!("{} has no training patient", source.folder.display())));
@@ -46,12 +47,6 @@ impl Sampler {
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self::from_groups(config, sources))
-    }
-
-    /// A sampler over slices already in memory, as one source.
-    #[cfg(test)]
-    pub(crate) fn from_slices(config: &TrainConfig, slices: Vec<Slice>) -> Self {
-        Self::from_groups(config, vec![Group::new(slices, 1.0, None)])
     }
 
     fn from_groups(config: &TrainConfig, sources: Vec<Group>) -> Self {

@@ -69,16 +69,26 @@ impl Slice {
     }
 }
 
-/// Reads every slice of a folder, sorted by volume and index. `prefix` goes before the patient names of layouts that
-/// have none of their own.
+/// How files are read that leave something open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Goes before the names of patients the layout does not name itself.
+    pub prefix: String,
+    /// HU that become grey 0 and 255, for NIfTI files in HU (told by values below −200; others are taken as 8-bit).
+    pub window_hu: [f32; 2],
+    /// Edge of the network's pixel in mm, for NIfTI files in HU. 8-bit sets have their chest on about 256 pixels.
+    pub pixel_mm: f64,
+}
+
+/// Reads every slice of a folder, sorted by volume and index.
 ///
 /// # Errors
 /// [`TrainError::File`] and [`TrainError::Data`] name the file that cannot be used.
-pub fn read(layout: Layout, folder: &Path, prefix: &str) -> Result<Vec<Slice>, TrainError> {
+pub fn read(layout: Layout, folder: &Path, reading: &Reading) -> Result<Vec<Slice>, TrainError> {
     match layout {
         Layout::Covid19CtSeg => covid19_ct_seg(folder),
-        Layout::NiftiPairs => nifti_pairs(folder, prefix),
-        Layout::CovidSemiSeg => covid_semiseg(folder, prefix),
+        Layout::NiftiPairs => nifti_pairs(folder, reading),
+        Layout::CovidSemiSeg => covid_semiseg(folder, &reading.prefix),
     }
 }
 
@@ -95,7 +105,8 @@ fn covid19_ct_seg(folder: &Path) -> Result<Vec<Slice>, TrainError> {
         if lungs.size() != image.size() || lesion.size() != image.size() {
             return Err(TrainError::data(folder, format!("slice {slice}: masks and image differ in size")));
         }
-        let labels = lungs.values.iter().zip(&lesion.values).map(|(lung, lesion)| bits(*lung > 127, *lesion > 127, false));
+        let labels =
+            lungs.values.iter().zip(&lesion.values).map(|(lung, lesion)| bits(*lung > 127, *lesion > 127, false));
         slices.push(Slice {
             patient: patient.to_string(),
             volume: volume.to_string(),
@@ -114,7 +125,7 @@ fn covid19_ct_seg(folder: &Path) -> Result<Vec<Slice>, TrainError> {
     Ok(slices)
 }
 
-fn nifti_pairs(folder: &Path, prefix: &str) -> Result<Vec<Slice>, TrainError> {
+fn nifti_pairs(folder: &Path, reading: &Reading) -> Result<Vec<Slice>, TrainError> {
     let mut slices = Vec::new();
     for image_path in files(folder)? {
         let name = image_path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
@@ -131,6 +142,11 @@ fn nifti_pairs(folder: &Path, prefix: &str) -> Result<Vec<Slice>, TrainError> {
         let (image, labels) = (image.reordered(order), labels.labels().reordered(order));
         let [count, height, width] = image.shape();
         let spacing_mm = image.geometry().spacing_mm();
+        let is_hu = image.data().iter().any(|value| *value < -200.0);
+        let [low, high] = if is_hu { reading.window_hu } else { [0.0, 255.0] };
+        let pixel = if is_hu { ((spacing_mm[1] + spacing_mm[2]) / 2.0 / reading.pixel_mm) as f32 } else { 1.0 };
+        let grey = |value: &f32| (255.0 * (value - low) / (high - low)).round().clamp(0.0, 255.0) as u8;
+        let prefix = &reading.prefix;
         for index in 0..count {
             let label = labels.slice(index);
             slices.push(Slice {
@@ -139,10 +155,10 @@ fn nifti_pairs(folder: &Path, prefix: &str) -> Result<Vec<Slice>, TrainError> {
                 index,
                 width,
                 height,
-                image: image.slice(index).iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect(),
+                image: image.slice(index).iter().map(grey).collect(),
                 labels: label.iter().map(|l| bits(*l > 0, *l == 2, false)).collect(),
                 known: Known { lung: true, consolidation: false },
-                pixel: 1.0,
+                pixel,
                 whole: true,
                 spacing_mm: Some(spacing_mm),
             });

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hilum_nn::UNet;
+use hilum_nn::{Data, Input, Output, UNet};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::augment::Augmentation;
-use crate::cases::{Layout, Slice};
+use crate::cases::{Layout, Reading, Slice};
 use crate::optimizer::AdamW;
 
 /// Everything that decides what a training run does.
@@ -35,6 +35,26 @@ pub struct TrainConfig {
     pub data: Vec<Source>,
     /// Who is learned from and who is held out.
     pub split: Split,
+    /// What the model card is to say.
+    pub card: CardText,
+}
+
+/// What the model card says that training cannot know. See [`hilum_nn::ModelCard`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardText {
+    /// Licence of the weights.
+    pub licence: String,
+    /// What the model is for.
+    pub intended_use: String,
+    /// Known limits.
+    pub limits: Vec<String>,
+    /// What the network reads. `size_divisor` must be that of the network.
+    pub input: Input,
+    /// What its channels mean: lung, lesion, consolidation.
+    pub outputs: Vec<Output>,
+    /// Data sets, their licences and the part they played.
+    pub data: Vec<Data>,
 }
 
 /// Length, batch and pace of a run.
@@ -119,7 +139,8 @@ impl TrainConfig {
         if schedule.batch == 0 || schedule.max_steps == 0 {
             return fail("schedule: batch and max_steps must be at least 1");
         }
-        if schedule.size == 0 || !schedule.size.is_multiple_of(divisor[1]) || !schedule.size.is_multiple_of(divisor[2]) {
+        if schedule.size == 0 || !schedule.size.is_multiple_of(divisor[1]) || !schedule.size.is_multiple_of(divisor[2])
+        {
             return Err(TrainError::Config(format!("schedule: size must be a multiple of {}", divisor[1])));
         }
         if self.network.input_channels != 1 || self.network.output_channels != crate::cases::CHANNELS.len() {
@@ -128,7 +149,21 @@ impl TrainConfig {
         if self.data.is_empty() || self.data.iter().any(|source| source.weight.is_nan() || source.weight <= 0.0) {
             return fail("data: at least one source, each with a positive weight");
         }
+        if self.card.input.size_divisor != divisor {
+            return Err(TrainError::Config(format!("card: size_divisor must be {divisor:?}")));
+        }
+        if !self.card.outputs.iter().map(|output| output.name.as_str()).eq(crate::cases::CHANNELS) {
+            return Err(TrainError::Config(format!("card: outputs must be {:?}", crate::cases::CHANNELS)));
+        }
         self.split.check()
+    }
+}
+
+impl Source {
+    /// How the files of this source are read for a network with this input.
+    pub fn reading(&self, input: &Input) -> Reading {
+        let window_hu = [input.window_low_hu, input.window_high_hu];
+        Reading { prefix: self.prefix.clone(), window_hu, pixel_mm: input.pixel_mm }
     }
 }
 

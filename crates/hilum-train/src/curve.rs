@@ -7,6 +7,7 @@ use crate::TrainError;
 use crate::cases::CHANNELS;
 use crate::checkpoint::write_atomically;
 use crate::loss::LossParts;
+use crate::plot;
 
 /// One step.
 #[derive(Clone, Debug)]
@@ -34,7 +35,8 @@ impl Curve {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(TrainError::file(path)(error)),
         };
-        let belongs = |line: &&str| line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step);
+        let belongs =
+            |line: &&str| line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step);
         let earlier = text.lines().skip(1).filter(belongs).map(str::to_string).collect();
         Ok(Self { earlier, rows: Vec::new() })
     }
@@ -43,7 +45,7 @@ impl Curve {
         self.rows.push(row);
     }
 
-    /// Writes `curve.csv`.
+    /// Writes `curve.csv` and `curve.png`.
     pub(crate) fn write(&mut self, run_dir: &Path) -> Result<(), TrainError> {
         let mut text = String::from("step,elapsed_s,learning_rate,loss,cross_entropy");
         CHANNELS.iter().for_each(|channel| write!(text, ",dice_{channel}").expect("strings grow"));
@@ -63,6 +65,7 @@ impl Curve {
             }
             text.push('\n');
         }
-        write_atomically(&run_dir.join("curve.csv"), text.as_bytes())
+        write_atomically(&run_dir.join("curve.csv"), text.as_bytes())?;
+        write_atomically(&run_dir.join("curve.png"), &plot::learning_curve(&text))
     }
 }

@@ -48,6 +48,12 @@ pub enum TrainError {
     /// Weights do not fit.
     #[error(transparent)]
     Weights(#[from] hilum_nn::WeightsError),
+    /// The model card or its weights cannot be used.
+    #[error(transparent)]
+    Card(#[from] hilum_nn::CardError),
+    /// The engine cannot run the network.
+    #[error(transparent)]
+    Engine(#[from] hilum_nn::EngineError),
     /// The loss is no longer a number.
     #[error("the loss is not a number at step {0}: lower the learning rate")]
     Diverged(u64),

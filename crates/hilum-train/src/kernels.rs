@@ -35,9 +35,8 @@ const TILE: usize = 1 << 18;
 
 impl ConvShape {
     pub(crate) fn output(&self) -> Shape4 {
-        let size = |axis: usize| {
-            (self.input[2 + axis] + 2 * self.padding[axis] - self.kernel[axis]) / self.stride[axis] + 1
-        };
+        let size =
+            |axis: usize| (self.input[2 + axis] + 2 * self.padding[axis] - self.kernel[axis]) / self.stride[axis] + 1;
         [self.input[0], self.out_channels, size(0), size(1)]
     }
 
@@ -146,7 +145,8 @@ impl ConvShape {
             .enumerate()
             .map(|(index, input)| {
                 let image = &x[index * image_values..][..image_values];
-                let slope = matrix(&slope[index * out_channels * pixels..][..out_channels * pixels], out_channels, pixels);
+                let slope =
+                    matrix(&slope[index * out_channels * pixels..][..out_channels * pixels], out_channels, pixels);
                 let mut gradient = vec![0.0; weight.len()];
                 let mut buffer = vec![0.0; taps * tile * columns];
                 for first in (0..rows).step_by(tile) {
@@ -155,7 +155,13 @@ impl ConvShape {
                     self.unroll(image, first, count, &mut buffer);
                     let used = &mut buffer[..taps * count * columns];
                     let unrolled = matrix(used, taps, count * columns);
-                    general_mat_mul(1.0, &slope, &unrolled.t(), 1.0, &mut matrix_mut(&mut gradient, out_channels, taps));
+                    general_mat_mul(
+                        1.0,
+                        &slope,
+                        &unrolled.t(),
+                        1.0,
+                        &mut matrix_mut(&mut gradient, out_channels, taps),
+                    );
                     if wants_input {
                         let mut rolled = matrix_mut(used, taps, count * columns);
                         general_mat_mul(1.0, &weight_view.t(), &slope, 0.0, &mut rolled);
@@ -218,7 +224,9 @@ impl BlockShape {
             let mut view = matrix_mut(&mut products, taps, pixels);
             general_mat_mul(1.0, &weight.t(), &matrix(image, channels, pixels), 0.0, &mut view);
             self.places(|from, to| out[to] = products[from]);
-            out.chunks_mut(block * pixels).zip(bias).for_each(|(plane, bias)| plane.iter_mut().for_each(|v| *v += bias));
+            out.chunks_mut(block * pixels)
+                .zip(bias)
+                .for_each(|(plane, bias)| plane.iter_mut().for_each(|v| *v += bias));
         });
         out
     }
@@ -418,15 +426,21 @@ mod tests {
         let [_, outs, out_rows, out_columns] = shape.output();
         let [high, wide] = shape.kernel;
         let mut result = Vec::new();
-        for (n, o, r, c) in (0..images * outs * out_rows * out_columns)
-            .map(|i| (i / (outs * out_rows * out_columns), i / (out_rows * out_columns) % outs, i / out_columns % out_rows, i % out_columns))
-        {
+        for (n, o, r, c) in (0..images * outs * out_rows * out_columns).map(|i| {
+            (
+                i / (outs * out_rows * out_columns),
+                i / (out_rows * out_columns) % outs,
+                i / out_columns % out_rows,
+                i % out_columns,
+            )
+        }) {
             let mut sum = bias[o];
             for (i, ky, kx) in (0..channels * high * wide).map(|t| (t / (high * wide), t / wide % high, t % wide)) {
                 let y = (r * shape.stride[0] + ky).wrapping_sub(shape.padding[0]);
                 let x_at = (c * shape.stride[1] + kx).wrapping_sub(shape.padding[1]);
                 if y < rows && x_at < columns {
-                    sum += x[((n * channels + i) * rows + y) * columns + x_at] * weight[((o * channels + i) * high + ky) * wide + kx];
+                    sum += x[((n * channels + i) * rows + y) * columns + x_at]
+                        * weight[((o * channels + i) * high + ky) * wide + kx];
                 }
             }
             result.push(sum);
@@ -459,7 +473,8 @@ mod tests {
     #[test]
     fn tiles_make_no_difference() {
         // 64 channels of 3x3 on 200 columns: two rows per tile.
-        let shape = ConvShape { input: [1, 64, 5, 200], out_channels: 2, kernel: [3, 3], stride: [1, 1], padding: [1, 1] };
+        let shape =
+            ConvShape { input: [1, 64, 5, 200], out_channels: 2, kernel: [3, 3], stride: [1, 1], padding: [1, 1] };
         assert_eq!(shape.tile_rows(), 2);
         let (x, weight) = (values(64 * 1000, 5), values(2 * 64 * 9, 6));
         let out = shape.forward(&x, &weight, &[0.0, 1.0]);

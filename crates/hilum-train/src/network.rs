@@ -8,8 +8,8 @@ use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use hilum_nn::{Graph, NodeId, Op, Weights};
 
-use crate::fast;
 use crate::TrainError;
+use crate::fast;
 use crate::loss::{self, LossParts, Target};
 
 /// What one step yields.
@@ -36,7 +36,9 @@ pub(crate) fn check_trainable(graph: &Graph) -> Result<(), TrainError> {
         return Err(TrainError::Config("only two-dimensional networks can be trained so far".into()));
     }
     match graph.nodes().iter().find(|node| matches!(node.op, Op::InstanceNorm { .. })) {
-        Some(node) => Err(TrainError::Config(format!("layer `{}`: instance normalisation cannot be trained yet", node.name))),
+        Some(node) => {
+            Err(TrainError::Config(format!("layer `{}`: instance normalisation cannot be trained yet", node.name)))
+        }
         None => Ok(()),
     }
 }
@@ -97,7 +99,8 @@ pub(crate) fn step(graph: &Graph, weights: &Weights, images: &Images, target: &T
     StepResult { loss, gradients: result, statistics: pass.statistics }
 }
 
-/// Logits `[n, c, rows, columns]` with the stored statistics.
+/// Logits `[n, c, rows, columns]` with the stored statistics: what the engine must agree with.
+#[cfg(test)]
 pub(crate) fn predict(graph: &Graph, weights: &Weights, images: &Images) -> Vec<f32> {
     Pass::new(graph, weights, Mode::Infer).run(images).into_data().try_into_vec().expect("logits are f32")
 }
@@ -231,5 +234,85 @@ impl<'a> Pass<'a> {
         let tensor = tensor.require_grad();
         self.parameters.push((name, stored.shape.clone(), Parameter::Four(tensor.clone())));
         tensor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hilum_nn::{Activation, Dims, Engine, EngineOptions, Norm, Stem, UNet};
+
+    fn graph() -> Graph {
+        let unet = UNet {
+            dims: Dims::Two,
+            input_channels: 1,
+            output_channels: 3,
+            stem: Stem::Half,
+            channels: vec![4, 6, 8],
+            convs_per_stage: 2,
+            norm: Norm::Batch,
+            activation: Activation::Relu,
+        };
+        unet.graph().unwrap()
+    }
+
+    fn images(size: usize) -> Images {
+        let mut random = fastrand::Rng::with_seed(1);
+        Images { shape: [2, 1, size, size], data: (0..2 * size * size).map(|_| random.f32()).collect() }
+    }
+
+    #[test]
+    fn initial_weights_are_exactly_those_of_the_graph() {
+        let graph = graph();
+        let weights = initial_weights(&graph, 1);
+        weights.check(&graph).unwrap();
+        assert_eq!(weights, initial_weights(&graph, 1));
+        assert_ne!(weights, initial_weights(&graph, 2));
+    }
+
+    #[test]
+    fn the_engine_computes_what_was_trained() {
+        let graph = graph();
+        let mut weights = initial_weights(&graph, 1);
+        let mut random = fastrand::Rng::with_seed(2);
+        for (_, values) in weights.iter_mut() {
+            values.iter_mut().for_each(|v| *v += 0.1 * random.f32());
+        }
+        let images = images(32);
+        let expected = predict(&graph, &weights, &images);
+        let engine = Engine::new(&graph, &weights, EngineOptions::default()).unwrap();
+        let found = engine.run(&images.data, [2, 1, 1, 32, 32]).unwrap();
+        assert_eq!(found.len(), expected.len());
+        let largest = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-4 * largest.max(1.0), "{found} against {expected}");
+        }
+    }
+
+    /// The whole step, loss included, against central differences.
+    #[test]
+    fn gradients_of_a_step_agree_with_differences() {
+        let graph = graph();
+        let weights = initial_weights(&graph, 1);
+        let images = images(16);
+        let mut random = fastrand::Rng::with_seed(3);
+        let count = 2 * 3 * 256;
+        let truth = (0..count).map(|_| f32::from(u8::from(random.bool()))).collect();
+        let target = Target { batch: 2, channels: 3, pixels: 256, truth, known: vec![1.0; count] };
+        let result = step(&graph, &weights, &images, &target);
+        assert_eq!(result.statistics.len(), 20);
+        for name in ["head.weight", "head.bias", "up0.conv1.weight", "down2.norm1.bias", "up1.weight"] {
+            let gradient = &result.gradients.get(name).unwrap().data;
+            for place in [0, gradient.len() / 2] {
+                let at = |by: f32| {
+                    let mut moved = weights.clone();
+                    moved.iter_mut().find(|(n, _)| *n == name).unwrap().1[place] += by;
+                    step(&graph, &moved, &images, &target).loss.total
+                };
+                let numeric = (at(2e-3) - at(-2e-3)) / 4e-3;
+                let found = f64::from(gradient[place]);
+                assert!((numeric - found).abs() < 2e-3 + 0.05 * found.abs(), "{name}[{place}]: {numeric}, {found}");
+            }
+        }
     }
 }

@@ -45,7 +45,14 @@ impl Moments {
 
 impl AdamW {
     /// Moves the weights one step. `count` is the number of this step, from 1; `rate` the learning rate now.
-    pub(crate) fn apply(&self, weights: &mut Weights, moments: &mut Moments, gradients: &Weights, count: u64, rate: f32) {
+    pub(crate) fn apply(
+        &self,
+        weights: &mut Weights,
+        moments: &mut Moments,
+        gradients: &Weights,
+        count: u64,
+        rate: f32,
+    ) {
         if moments.first.is_empty() {
             *moments = Moments::zeros_like(gradients);
         }

@@ -8,6 +8,7 @@ use hilum_nn::sha256_hex;
 
 use crate::TrainError;
 use crate::batches::Sampler;
+use crate::card::export_card;
 use crate::checkpoint::{self, State};
 use crate::config::TrainConfig;
 use crate::curve::{Curve, Row};
@@ -52,8 +53,8 @@ const FINAL_RATE: f64 = 0.01;
 /// Trains until the schedule is through, going on from the checkpoint in `run_dir` if there is one.
 ///
 /// `data_root` is where the folders of the configuration are. The folder `run_dir` receives `checkpoint.safetensors`
-/// (everything to resume), `weights.safetensors` (the averaged weights so far), `curve.csv` and `curve.png`, all
-/// replaced atomically every few minutes.
+/// (everything to resume), `weights.safetensors` (the averaged weights so far) with their `card.toml`, `curve.csv` and
+/// `curve.png`, all replaced atomically every few minutes.
 ///
 /// # Errors
 /// [`TrainError`], among others for unreadable data, a checkpoint of another configuration, or a loss that is no
@@ -68,7 +69,7 @@ pub fn run(
     run_with(config, &sampler, run_dir, progress)
 }
 
-pub(crate) fn run_with(
+fn run_with(
     config: &TrainConfig,
     sampler: &Sampler,
     run_dir: &Path,
@@ -112,7 +113,12 @@ pub(crate) fn run_with(
             let keep = schedule.average_decay.min((1.0 + state.step as f32) / (10.0 + state.step as f32));
             optimizer::average(&mut state.average, &state.weights, keep);
             state.elapsed_s = before_s + started.elapsed().as_secs_f64();
-            curve.push(Row { step: state.step, elapsed_s: state.elapsed_s, learning_rate: rate, loss: result.loss.clone() });
+            curve.push(Row {
+                step: state.step,
+                elapsed_s: state.elapsed_s,
+                learning_rate: rate,
+                loss: result.loss.clone(),
+            });
             progress(&Progress {
                 step: state.step,
                 fraction: fraction(config, &state),
@@ -122,19 +128,27 @@ pub(crate) fn run_with(
                 elapsed_s: state.elapsed_s,
             });
             if state.elapsed_s - saved_s >= schedule.checkpoint_minutes * 60.0 {
-                save(run_dir, &state, &mut curve, &identity)?;
+                save(config, run_dir, &state, &mut curve, &identity, sampler.counts())?;
                 saved_s = state.elapsed_s;
             }
         }
         Ok(())
     })?;
-    save(run_dir, &state, &mut curve, &identity)?;
+    save(config, run_dir, &state, &mut curve, &identity, (slices, patients))?;
     Ok(Summary { steps: state.step, elapsed_s: state.elapsed_s, slices, patients })
 }
 
-fn save(run_dir: &Path, state: &State, curve: &mut Curve, identity: &str) -> Result<(), TrainError> {
+fn save(
+    config: &TrainConfig,
+    run_dir: &Path,
+    state: &State,
+    curve: &mut Curve,
+    identity: &str,
+    (slices, patients): (usize, usize),
+) -> Result<(), TrainError> {
     curve.write(run_dir)?;
-    checkpoint::write_atomically(&run_dir.join("weights.safetensors"), &state.average.to_safetensors())?;
+    let summary = Summary { steps: state.step, elapsed_s: state.elapsed_s, slices, patients };
+    export_card(config, &state.average, &summary, run_dir)?;
     checkpoint::save(&run_dir.join("checkpoint.safetensors"), state, identity)
 }
 

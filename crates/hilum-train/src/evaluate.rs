@@ -1,0 +1,446 @@
+//! Measuring a model on a labelled data set, patient by patient.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Mutex;
+
+use hilum_nn::{Engine, EngineOptions, Model, run_slices};
+use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::cases::{self, CHANNELS, Layout, Reading, Slice};
+use crate::config::{Side, Split};
+use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, surface_agreement};
+
+/// What to measure, and on whom.
+#[derive(Clone, Debug)]
+pub struct EvaluateOptions {
+    /// Measure one side of a split only; all patients otherwise.
+    pub split: Option<(Split, Side)>,
+    /// Goes before the names of patients the layout does not name itself.
+    pub prefix: String,
+    /// Voxel size `[slice, row, column]` for sets that do not tell it. Without it, distances are left out there.
+    pub spacing_mm: Option<[f64; 3]>,
+    /// Distance up to which surfaces count as equal, for surface Dice.
+    pub surface_tolerance_mm: f64,
+    /// Resamples of the bootstrap interval.
+    pub resamples: usize,
+    /// Worker threads; 0 for as many as there are cores.
+    pub threads: usize,
+}
+
+impl Default for EvaluateOptions {
+    fn default() -> Self {
+        Self {
+            split: None,
+            prefix: String::new(),
+            spacing_mm: None,
+            surface_tolerance_mm: 3.0,
+            resamples: 2000,
+            threads: 0,
+        }
+    }
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Name of the data set's folder.
+    pub data_set: String,
+    /// Name of the model.
+    pub model: String,
+    /// Version of the model.
+    pub version: String,
+    /// Hash of its weights.
+    pub sha256: String,
+    /// How the numbers were made, one sentence each.
+    pub protocol: Vec<String>,
+    /// Every patient, in the order of their names.
+    pub patients: Vec<PatientResult>,
+    /// Mean over patients of every channel.
+    pub summary: Vec<ChannelSummary>,
+    /// Telling slices with lesion from those without, where the set has both.
+    pub slice_detection: Option<Detection>,
+}
+
+/// One patient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PatientResult {
+    /// Name in the data set.
+    pub patient: String,
+    /// Scans.
+    pub volumes: usize,
+    /// Slices of all scans.
+    pub slices: usize,
+    /// One entry for every channel the set has the truth of.
+    pub channels: Vec<ChannelResult>,
+}
+
+/// One channel of one patient, all slices taken together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelResult {
+    /// Name of the channel.
+    pub channel: String,
+    /// Dice over all voxels of the patient.
+    pub dice: f64,
+    /// Mean Dice of the slices that show this structure in truth or prediction.
+    pub slice_dice: Option<f64>,
+    /// Share of the truth found.
+    pub sensitivity: Option<f64>,
+    /// Share of the prediction that is right.
+    pub precision: Option<f64>,
+    /// Relative volume error.
+    pub volume_error: Option<f64>,
+    /// Surface Dice at the tolerance, mean over scans.
+    pub surface_dice: Option<f64>,
+    /// 95th percentile of surface distance in mm, mean over scans.
+    pub hd95_mm: Option<f64>,
+}
+
+/// Means over patients of one channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelSummary {
+    /// Name of the channel.
+    pub channel: String,
+    /// Of the patients' Dice.
+    pub dice: Option<MeanSd>,
+    /// Over all slices of all patients that show the structure in truth or prediction, each counting the same.
+    pub slice_dice: Option<MeanSd>,
+    /// Of the patients' sensitivity.
+    pub sensitivity: Option<MeanSd>,
+    /// Of the patients' precision.
+    pub precision: Option<MeanSd>,
+    /// Of the patients' volume error.
+    pub volume_error: Option<MeanSd>,
+    /// Of the patients' surface Dice.
+    pub surface_dice: Option<MeanSd>,
+    /// Of the patients' surface distance.
+    pub hd95_mm: Option<MeanSd>,
+}
+
+/// How well predicted lesion area tells slices with lesion from those without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// Slices with lesion.
+    pub positive: usize,
+    /// Slices without.
+    pub negative: usize,
+    /// Area under the ROC curve.
+    pub auc: f64,
+    /// Its 95 % interval, by bootstrap over patients.
+    pub auc_95: Option<[f64; 2]>,
+}
+
+/// Reads a data set, runs the model on every slice of the chosen patients and compares.
+///
+/// The masks are compared on the data set's own grid. `progress` gets the share done, from 0 to 1.
+///
+/// # Errors
+/// [`TrainError`] if the data cannot be read, no patient is left, or the model cannot run.
+pub fn evaluate(
+    layout: Layout,
+    folder: &Path,
+    model: &Model,
+    options: &EvaluateOptions,
+    progress: &(dyn Fn(f32) + Sync),
+) -> Result<Evaluation, TrainError> {
+    let channels = channel_indices(model)?;
+    let reading = Reading {
+        prefix: options.prefix.clone(),
+        window_hu: [model.card.input.window_low_hu, model.card.input.window_high_hu],
+        pixel_mm: model.card.input.pixel_mm,
+    };
+    let mut slices = cases::read(layout, folder, &reading)?;
+    if let Some((split, side)) = &options.split {
+        slices = split.select(slices, *side)?;
+    }
+    if slices.is_empty() {
+        return Err(TrainError::NoCases(format!("{} has no patient of that split", folder.display())));
+    }
+    let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
+    let engine = Engine::new(&model.graph, &model.weights, engine_options)?;
+    let predictor = Predictor { engine, model, channels };
+    let mut patients = BTreeMap::<&str, Vec<&[Slice]>>::new();
+    for volume in slices.chunk_by(|a, b| a.volume == b.volume) {
+        patients.entry(&volume[0].patient).or_default().push(volume);
+    }
+    let mut results = Vec::new();
+    let mut slice_dice = vec![Vec::new(); CHANNELS.len()];
+    let mut detection = Vec::new();
+    let mut done = 0;
+    for (index, (patient, volumes)) in patients.iter().enumerate() {
+        let mut measured = Measured::default();
+        for volume in volumes {
+            let predicted = predictor.predict(volume)?;
+            measured.add(volume, &predicted, options);
+            done += volume.len();
+            progress(done as f32 / slices.len() as f32);
+        }
+        let count = volumes.iter().map(|volume| volume.len()).sum();
+        for (all, of_patient) in slice_dice.iter_mut().zip(&measured.slice_dice) {
+            all.extend(of_patient.iter().copied());
+        }
+        detection.extend(measured.detection.iter().map(|(area, positive)| (index, *area, *positive)));
+        let channels = measured.channels();
+        results.push(PatientResult {
+            patient: (*patient).to_string(),
+            volumes: volumes.len(),
+            slices: count,
+            channels,
+        });
+    }
+    let summary = CHANNELS.iter().zip(slice_dice).filter_map(|(name, dice)| summarise(name, &results, dice)).collect();
+    Ok(Evaluation {
+        data_set: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+        model: model.card.name.clone(),
+        version: model.card.version.clone(),
+        sha256: model.card.weights.sha256.clone(),
+        protocol: protocol(options),
+        slice_detection: detect(&detection, results.len(), options),
+        patients: results,
+        summary,
+    })
+}
+
+/// Output channel of the model for each of [`CHANNELS`].
+fn channel_indices(model: &Model) -> Result<[usize; 3], TrainError> {
+    let mut indices = [0; CHANNELS.len()];
+    for (index, name) in indices.iter_mut().zip(CHANNELS) {
+        let found = model.card.output_index(name);
+        *index = found.ok_or_else(|| TrainError::Config(format!("the model predicts no channel `{name}`")))?;
+    }
+    Ok(indices)
+}
+
+struct Predictor<'a> {
+    engine: Engine,
+    model: &'a Model,
+    channels: [usize; 3],
+}
+
+impl Predictor<'_> {
+    /// Labels (bits as in [`Slice::labels`]) of every slice of a scan.
+    fn predict(&self, volume: &[Slice]) -> Result<Vec<Vec<u8>>, TrainError> {
+        let (width, height) = (volume[0].width, volume[0].height);
+        // Images finer than the network's are averaged by whole factors, the logits interpolated back.
+        let factor = (1.0 / volume[0].pixel).round().max(1.0) as usize;
+        let size = [height.div_ceil(factor), width.div_ceil(factor)];
+        let input = &self.model.card.input;
+        let results = Mutex::new(vec![Vec::new(); volume.len()]);
+        let fill = |index: usize, out: &mut [f32]| {
+            let image = &volume[index].image;
+            for (i, out) in out.iter_mut().enumerate() {
+                let (row, column) = (i / size[1] * factor, i % size[1] * factor);
+                let rows = row..(row + factor).min(height);
+                let columns = column..(column + factor).min(width);
+                let count = (rows.len() * columns.len()) as f32;
+                let sum: f32 = rows
+                    .map(|r| {
+                        image[r * width + columns.start..r * width + columns.end]
+                            .iter()
+                            .map(|v| f32::from(*v))
+                            .sum::<f32>()
+                    })
+                    .sum();
+                *out = sum / count;
+            }
+            out.iter_mut().for_each(|v| *v = input.grey_from_8_bit(1) * *v);
+        };
+        let take = |index: usize, logits: &[f32]| {
+            let plane = size[0] * size[1];
+            let mut labels = vec![0u8; width * height];
+            for (bit, channel) in self.channels.iter().enumerate() {
+                let threshold = self.model.card.outputs[*channel].logit_threshold();
+                let logits = &logits[channel * plane..][..plane];
+                for (i, label) in labels.iter_mut().enumerate() {
+                    let logit = enlarged(logits, size, factor, i / width, i % width);
+                    *label |= u8::from(logit >= threshold) << bit;
+                }
+            }
+            results.lock().expect("no thread panics while it holds the results")[index] = labels;
+        };
+        run_slices(&self.engine, volume.len(), size, 0.0, fill, take)?;
+        Ok(results.into_inner().expect("no thread panicked"))
+    }
+}
+
+/// The value of a coarse plane at a pixel of the fine one, linearly between the coarse pixels' centres.
+fn enlarged(plane: &[f32], size: [usize; 2], factor: usize, row: usize, column: usize) -> f32 {
+    if factor == 1 {
+        return plane[row * size[1] + column];
+    }
+    let place = |fine: usize, size: usize| {
+        let at = ((fine as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, size as f32 - 1.0);
+        let low = at as usize;
+        (low, (low + 1).min(size - 1), at - low as f32)
+    };
+    let ((r0, r1, fr), (c0, c1, fc)) = (place(row, size[0]), place(column, size[1]));
+    let at = |r: usize, c: usize| plane[r * size[1] + c];
+    (at(r0, c0) * (1.0 - fc) + at(r0, c1) * fc) * (1.0 - fr) + (at(r1, c0) * (1.0 - fc) + at(r1, c1) * fc) * fr
+}
+
+/// Counts of one patient.
+#[derive(Default)]
+struct Measured {
+    known: [bool; 3],
+    overlap: [Overlap; 3],
+    slice_dice: [Vec<f64>; 3],
+    surfaces: [Vec<SurfaceAgreement>; 3],
+    /// Predicted lesion pixels and whether there is a lesion, of every slice.
+    detection: Vec<(f64, bool)>,
+}
+
+impl Measured {
+    fn add(&mut self, volume: &[Slice], predicted: &[Vec<u8>], options: &EvaluateOptions) {
+        let known = [volume[0].known.lung, true, volume[0].known.consolidation];
+        let bit = |labels: &[u8], channel: usize| labels.iter().map(|l| l >> channel & 1 == 1).collect::<Vec<bool>>();
+        for channel in (0..CHANNELS.len()).filter(|channel| known[*channel]) {
+            self.known[channel] = true;
+            for (slice, predicted) in volume.iter().zip(predicted) {
+                let overlap = Overlap::count(&bit(predicted, channel), &bit(&slice.labels, channel));
+                self.overlap[channel].add(overlap);
+                if overlap.predicted + overlap.truth > 0 {
+                    self.slice_dice[channel].push(overlap.dice());
+                }
+            }
+            if let Some(spacing_mm) = volume[0].spacing_mm.or(options.spacing_mm) {
+                let stack = |planes: &mut dyn Iterator<Item = &[u8]>| {
+                    let shape = [volume.len(), volume[0].height, volume[0].width];
+                    mask(planes.flat_map(|labels| bit(labels, channel)).collect(), shape, spacing_mm)
+                };
+                let truth = stack(&mut volume.iter().map(|slice| slice.labels.as_slice()));
+                let predicted = stack(&mut predicted.iter().map(Vec::as_slice));
+                self.surfaces[channel].extend(surface_agreement(&predicted, &truth, options.surface_tolerance_mm));
+            }
+        }
+        for (slice, predicted) in volume.iter().zip(predicted) {
+            let area = predicted.iter().filter(|labels| **labels & 2 != 0).count();
+            self.detection.push((area as f64, slice.has_lesion()));
+        }
+    }
+
+    fn channels(&self) -> Vec<ChannelResult> {
+        let result = |channel: usize| {
+            let overlap = &self.overlap[channel];
+            let surfaces = &self.surfaces[channel];
+            let mean = |part: fn(&SurfaceAgreement) -> f64| MeanSd::of(surfaces.iter().map(part)).map(|m| m.mean);
+            ChannelResult {
+                channel: CHANNELS[channel].to_string(),
+                dice: overlap.dice(),
+                slice_dice: MeanSd::of(self.slice_dice[channel].iter().copied()).map(|m| m.mean),
+                sensitivity: overlap.sensitivity(),
+                precision: overlap.precision(),
+                volume_error: overlap.volume_error(),
+                surface_dice: mean(|s| s.surface_dice),
+                hd95_mm: mean(|s| s.hd95_mm),
+            }
+        };
+        (0..CHANNELS.len()).filter(|channel| self.known[*channel]).map(result).collect()
+    }
+}
+
+fn mask(data: Vec<bool>, shape: [usize; 3], spacing_mm: [f64; 3]) -> Mask {
+    let axes = [PatientVector([0.0, 0.0, 1.0]), PatientVector([0.0, 1.0, 0.0]), PatientVector([1.0, 0.0, 0.0])];
+    let geometry =
+        Geometry::new(shape, PatientPoint([0.0; 3]), axes, spacing_mm).expect("spacing was read from a grid");
+    Volume::new(geometry, data).expect("slices of one scan have one size")
+}
+
+fn summarise(name: &str, patients: &[PatientResult], slice_dice: Vec<f64>) -> Option<ChannelSummary> {
+    let results: Vec<&ChannelResult> =
+        patients.iter().flat_map(|p| p.channels.iter().filter(|result| result.channel == name)).collect();
+    let of = |part: fn(&ChannelResult) -> Option<f64>| MeanSd::of(results.iter().filter_map(|result| part(result)));
+    (!results.is_empty()).then(|| ChannelSummary {
+        channel: name.to_string(),
+        dice: of(|r| Some(r.dice)),
+        slice_dice: MeanSd::of(slice_dice),
+        sensitivity: of(|r| r.sensitivity),
+        precision: of(|r| r.precision),
+        volume_error: of(|r| r.volume_error),
+        surface_dice: of(|r| r.surface_dice),
+        hd95_mm: of(|r| r.hd95_mm),
+    })
+}
+
+fn detect(slices: &[(usize, f64, bool)], patients: usize, options: &EvaluateOptions) -> Option<Detection> {
+    let area_under = |chosen: &[&(usize, f64, bool)]| {
+        let scores: Vec<f64> = chosen.iter().map(|s| s.1).collect();
+        let positive: Vec<bool> = chosen.iter().map(|s| s.2).collect();
+        auc(&scores, &positive)
+    };
+    let by_patient: Vec<Vec<&(usize, f64, bool)>> =
+        (0..patients).map(|patient| slices.iter().filter(|s| s.0 == patient).collect()).collect();
+    let all: Vec<_> = slices.iter().collect();
+    let positive = slices.iter().filter(|s| s.2).count();
+    area_under(&all).map(|auc| Detection {
+        positive,
+        negative: slices.len() - positive,
+        auc,
+        auc_95: bootstrap_95(patients, options.resamples, 1, |drawn| {
+            area_under(&drawn.iter().flat_map(|patient| by_patient[*patient].iter().copied()).collect::<Vec<_>>())
+        }),
+    })
+}
+
+fn protocol(options: &EvaluateOptions) -> Vec<String> {
+    let mut lines = vec![
+        "Masks are compared on the data set's own grid, after the thresholds of the model card and nothing else."
+            .into(),
+        "Dice, sensitivity, precision and volume error are taken over all voxels of a patient; mean and sample \
+         standard deviation are over patients."
+            .into(),
+        "Slice Dice is the mean over the slices that show the structure in truth or prediction.".into(),
+    ];
+    if let Some((_, side)) = &options.split {
+        lines.push(match side {
+            Side::HoldOut => "Only patients held out of training.".into(),
+            Side::Train => "Only patients the model was trained on: these numbers say nothing about others.".into(),
+        });
+    }
+    lines.push(format!("Surface Dice counts surface voxels within {} mm.", options.surface_tolerance_mm));
+    match options.spacing_mm {
+        Some(mm) => lines.push(format!("Where the set does not tell its voxel size, {mm:?} mm is assumed.")),
+        None => lines.push("Where the set does not tell its voxel size, distances are left out.".into()),
+    }
+    lines
+}
+
+impl Evaluation {
+    /// The results as a table for a terminal.
+    pub fn table(&self) -> String {
+        let mut text = format!("{} {} on {}\n\n", self.model, self.version, self.data_set);
+        let columns = ["Dice", "slice", "sens", "prec", "vol err", "surface", "HD95 mm"];
+        let line = |text: &mut String, name: &str, channel: &str, cells: [String; 7]| {
+            write!(text, "{name:<20} {channel:<14}").expect("strings grow");
+            cells.iter().for_each(|cell| write!(text, " {cell:>12}").expect("strings grow"));
+            text.push('\n');
+        };
+        line(&mut text, "patient", "channel", columns.map(str::to_string));
+        let cell = |value: Option<f64>| value.map_or_else(|| "-".to_string(), |v| format!("{v:.3}"));
+        for patient in &self.patients {
+            for r in &patient.channels {
+                let values =
+                    [Some(r.dice), r.slice_dice, r.sensitivity, r.precision, r.volume_error, r.surface_dice, r.hd95_mm];
+                line(&mut text, &patient.patient, &r.channel, values.map(cell));
+            }
+        }
+        let cell =
+            |value: Option<MeanSd>| value.map_or_else(|| "-".to_string(), |v| format!("{:.3}±{:.3}", v.mean, v.sd));
+        for s in &self.summary {
+            let values = [s.dice, s.slice_dice, s.sensitivity, s.precision, s.volume_error, s.surface_dice, s.hd95_mm];
+            line(&mut text, "mean ± sd", &s.channel, values.map(cell));
+        }
+        if let Some(d) = &self.slice_detection {
+            let range =
+                d.auc_95.map_or_else(String::new, |[low, high]| format!(" (95 % interval {low:.3} to {high:.3})"));
+            let (positive, negative) = (d.positive, d.negative);
+            writeln!(text, "\nslices with lesion {positive}, without {negative}: AUC {:.3}{range}", d.auc)
+                .expect("strings grow");
+        }
+        text.push('\n');
+        self.protocol.iter().for_each(|sentence| writeln!(text, "- {sentence}").expect("strings grow"));
+        text
+    }
+}

@@ -1,0 +1,128 @@
+//! Splits, augmentation, and the real data sets where they are at hand.
+
+use std::path::PathBuf;
+
+use hilum_train::{Augmentation, Known, Layout, Reading, Side, Slice, Split, TrainConfig, TrainError, example, read};
+
+use crate::synthetic;
+
+fn split(train: &[&str], hold_out: &[&str]) -> Split {
+    let own = |list: &[&str]| list.iter().map(|name| (*name).to_string()).collect();
+    let same_patient = [("scan7".to_string(), "r40".to_string())].into();
+    Split { train: own(train), hold_out: own(hold_out), same_patient }
+}
+
+#[test]
+fn a_patient_on_both_sides_is_refused() {
+    for (train, hold_out) in
+        [(["c1", "c2"], ["c2", "c3"]), (["c1", "scan7"], ["r40", "c3"]), (["c*", "x"], ["c3", "y"])]
+    {
+        assert!(matches!(split(&train, &hold_out).check(), Err(TrainError::Leakage(_))), "{train:?} {hold_out:?}");
+    }
+    let good = split(&["c1", "semiseg-*"], &["r40"]);
+    good.check().unwrap();
+    assert_eq!(good.side("semiseg-12").unwrap(), Side::Train);
+    assert_eq!(good.side("scan7").unwrap(), Side::HoldOut);
+    assert!(matches!(good.side("c9"), Err(TrainError::Unassigned(_))));
+}
+
+#[test]
+fn a_configuration_with_leakage_or_a_wrong_size_is_refused() {
+    let text = include_str!("../../../../models/pneumonia-ct/train.toml");
+    TrainConfig::from_toml(text).unwrap();
+    for (from, to, expected) in [
+        (r#""c003", "c010""#, r#""c003", "c001""#, "c001"),
+        ("size = 256", "size = 250", "multiple of 16"),
+        (r#"dims = "two""#, r#"dims = "three""#, "two-dimensional"),
+        ("batch = 8", "batch = 8\nbatches = 9", "batches"),
+    ] {
+        let error = TrainConfig::from_toml(&text.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// A slice whose grey values are its mask.
+fn slice(width: usize, height: usize) -> Slice {
+    let inside = |i: usize| {
+        let (y, x) = ((i / width) as f32 / height as f32, (i % width) as f32 / width as f32);
+        (y - 0.4).powi(2) + (x - 0.55).powi(2) < 0.04 || (y > 0.7 && x < 0.4 && x > 0.1 && y < 0.85)
+    };
+    Slice {
+        patient: "p".into(),
+        volume: "v".into(),
+        index: 0,
+        width,
+        height,
+        image: (0..width * height).map(|i| 200 * u8::from(inside(i))).collect(),
+        labels: (0..width * height).map(|i| u8::from(inside(i))).collect(),
+        known: Known { lung: true, consolidation: false },
+        pixel: 1.0,
+        whole: true,
+        spacing_mm: None,
+    }
+}
+
+#[test]
+fn image_and_mask_are_moved_alike() {
+    let geometric = Augmentation { tone: 0.0, local_contrast: 0.0, noise: 0.0, blur: 0.0, ..Augmentation::default() };
+    for (width, height) in [(96, 96), (80, 110)] {
+        for seed in 0..20 {
+            let made = example(&slice(width, height), &geometric, 96, seed);
+            let bright = made.image.iter().map(|v| *v > 100.0 / 255.0);
+            let (mut both, mut either) = (0, 0);
+            for (bright, label) in bright.zip(&made.labels) {
+                both += usize::from(bright && *label == 1);
+                either += usize::from(bright) + usize::from(*label == 1);
+            }
+            // The mask takes the nearest pixel, the image is interpolated: they part by less than half a pixel.
+            let dice = 2.0 * both as f64 / either as f64;
+            assert!(either > 100 && dice > 0.97, "seed {seed}: {dice}");
+        }
+    }
+}
+
+#[test]
+fn augmentation_follows_its_seed_and_can_be_none() {
+    let slice = slice(96, 96);
+    let strong = Augmentation::default();
+    assert_eq!(example(&slice, &strong, 96, 5), example(&slice, &strong, 96, 5));
+    assert_ne!(example(&slice, &strong, 96, 5).image, example(&slice, &strong, 96, 6).image);
+    let plain = example(&slice, &Augmentation::none(), 96, 5);
+    assert_eq!(plain.labels, slice.labels);
+    assert!(plain.image.iter().zip(&slice.image).all(|(v, byte)| (v - f32::from(*byte) / 255.0).abs() < 1e-6));
+}
+
+#[test]
+fn the_synthetic_set_is_read_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(folder.path(), 2);
+    let slices = read(Layout::Covid19CtSeg, folder.path(), &reading("")).unwrap();
+    assert_eq!(slices.len(), 8);
+    assert!(slices.iter().all(|slice| slice.has_lesion() && slice.width == synthetic::SIZE));
+    std::fs::remove_file(folder.path().join("covid/0003.png")).unwrap();
+    let error = read(Layout::Covid19CtSeg, folder.path(), &reading("")).unwrap_err().to_string();
+    assert!(error.contains("0003.png"), "{error}");
+}
+
+fn reading(prefix: &str) -> Reading {
+    Reading { prefix: prefix.into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4 }
+}
+
+/// Counts as in the data sets' own description.
+#[test]
+fn the_real_sets_are_read_whole() {
+    let root = std::env::var_os("HILUM_DATA")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from);
+    if !root.is_dir() {
+        eprintln!("skipped: no data at {}", root.display());
+        return;
+    }
+    let semiseg = read(Layout::CovidSemiSeg, &root.join("covid-semiseg-50"), &reading("semiseg-")).unwrap();
+    assert_eq!(semiseg.len(), 50);
+    let consolidated = semiseg.iter().filter(|s| s.labels.iter().any(|bits| bits & 4 != 0)).count();
+    assert!(consolidated > 10 && semiseg.iter().all(Slice::has_lesion), "{consolidated}");
+    let medseg = read(Layout::NiftiPairs, &root.join("medseg-9"), &reading("medseg-")).unwrap();
+    assert_eq!(medseg.len(), 45 + 39 + 140 + 39 + 66 + 42 + 42 + 45 + 93);
+    let with_lesion = medseg.iter().filter(|slice| slice.has_lesion()).count();
+    assert_eq!(with_lesion, 43 + 14 + 43 + 25 + 45 + 1 + 9 + 36 + 73);
+}

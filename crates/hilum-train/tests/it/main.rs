@@ -1,0 +1,6 @@
+//! Tests through the public interface.
+
+mod data;
+mod metrics;
+mod synthetic;
+mod training;
