@@ -1,1 +1,29 @@
 //! The pneumonia product: lungs, lobes, lesions and findings of a chest CT.
+//!
+//! ```text
+//! Scan ──choose──► Study ──predict──► SlicePrediction ─┐
+//!                    │                                 ├─► lesions ─┐
+//!                    └──► lungs ──► lobes ─────────────┘            ├─► Findings, label map
+//!                                     └─────────────────────────────┘
+//! ```
+//!
+//! [`choose`] picks the series, [`analyze`] does the rest. Anatomy and lesions are found on coarser grids over the same
+//! space; what is returned and measured lies on the series' own grid. A scan without lungs is an error that says so.
+//!
+//! This crate reads no files and writes none, and knows no other product.
+
+mod airways;
+mod analyze;
+mod choose;
+pub mod lesions;
+mod lobe_prior;
+pub mod lobes;
+pub mod lungs;
+mod slices;
+mod study;
+mod working_grid;
+
+pub use analyze::{Analysis, AnalysisError, LesionNetwork, NetworkError, PRODUCT, Stage, analyze};
+pub use choose::{Choice, choose};
+pub use slices::{SlicePrediction, predict};
+pub use study::Study;

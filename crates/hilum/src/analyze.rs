@@ -25,7 +25,8 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
     }
     let threads = machine::set_threads(arguments.threads)?;
     let network = LesionNetwork::new(models::load(arguments.model.as_deref())?, threads)?;
-    let findings = read_and_write(&arguments.input, arguments.series.as_deref(), &arguments.out, &network, language, progress)?;
+    let findings =
+        read_and_write(&arguments.input, arguments.series.as_deref(), &arguments.out, &network, language, progress)?;
     progress.say(&summary(&findings, &arguments.out));
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use hilum_lung::LesionNetwork;
+use hilum_phantom::PhantomOptions;
 use hilum_report::Language;
 
 use crate::analyze::{read_and_write, summary};
-use crate::arguments::{DemoArguments, PhantomArguments};
+use crate::arguments::DemoArguments;
 use crate::progress::Progress;
 use crate::{machine, models, phantom};
 
@@ -13,12 +14,20 @@ pub(crate) fn run(arguments: &DemoArguments, progress: &Progress) -> Result<()> 
     let threads = machine::set_threads(None)?;
     let study = arguments.out.join("phantom");
     progress.report("making a phantom chest CT", 0.0);
-    let options = PhantomArguments::standard();
-    let answers = phantom::write(&study, &options)?;
+    let written = phantom::write(&study, &PhantomOptions::default())?;
     let network = LesionNetwork::new(models::load(None)?, threads)?;
     let report = arguments.out.join("report");
-    let findings = read_and_write(&study, None, &report, &network, Language::English, progress)?;
-    progress.say(&format!("known: {answers}"));
+    let findings = read_and_write(&study.join("series"), None, &report, &network, Language::English, progress)?;
+    if let Some(truth) = written.answers {
+        let found = &findings.anatomy.lung_volume_ml.total;
+        progress.say(&format!(
+            "known   lungs {:.0} ml, opacity {:.1} % of the lung ({:.1} ml)\nfound   lungs {:.0} ml",
+            truth.lung_volume_ml.total,
+            truth.percent_of_lung,
+            truth.lesion_ml,
+            found.unwrap_or(f64::NAN),
+        ));
+    }
     progress.say(&summary(&findings, &report));
     println!("{}", report.join("report.html").display());
     Ok(())

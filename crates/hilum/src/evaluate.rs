@@ -31,7 +31,8 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         if split.is_none() {
             progress.say("All patients are measured, those the model may have learned from too; --split names others.");
         }
-        let options = EvaluateOptions { split: split.map(|s| (s, Side::HoldOut)), threads, ..EvaluateOptions::default() };
+        let options =
+            EvaluateOptions { split: split.map(|s| (s, Side::HoldOut)), threads, ..EvaluateOptions::default() };
         let report = |fraction| progress.report("evaluating", fraction);
         let evaluation = hilum_train::evaluate(layout(folder)?, folder, &model, &options, &report)?;
         (evaluation.table(), serde_json::to_value(&evaluation)?)
@@ -77,7 +78,10 @@ fn whole_scans(folder: &Path, network: &LesionNetwork, progress: &Progress) -> R
         let infected = fields.nth(1).context("a line without a label")? == "1";
         cases.entry(case).or_default().push(infected);
     }
-    let mut table = format!("{:<14} {:>7} {:>9} {:>9} {:>12} {:>8}\n", "scan", "slices", "infected", "opacity %", "AUC volume", "seconds");
+    let mut table = format!(
+        "{:<14} {:>7} {:>9} {:>9} {:>12} {:>8}\n",
+        "scan", "slices", "infected", "opacity %", "AUC volume", "seconds"
+    );
     let mut rows = Vec::new();
     for (name, path) in scans(folder)? {
         let study = crate::analyze::read(&path, None, progress).map_err(|r| Refused(format!("{name}: {r}")))?;
