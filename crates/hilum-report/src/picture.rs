@@ -8,6 +8,7 @@ mod stage;
 use hilum_findings::{CONSOLIDATION_LABEL, Findings, GROUND_GLASS_LABEL, UNKNOWN_OPACITY_LABEL};
 use hilum_imaging::projection::{PlaneGeometry, Projection, View, slab};
 use hilum_volume::{LabelMap, PatientPoint, PatientVector, Volume};
+use rayon::prelude::*;
 
 use crate::canvas::Canvas;
 use crate::wording::Phrase;
@@ -63,13 +64,12 @@ pub(crate) fn draw(findings: &Findings, images: &Images, language: Language) -> 
         stage: Stage::around(images.labels),
         legend: present_lesions(images.labels),
     };
-    let mut pictures = Vec::new();
-    for (n, index) in painter.chosen_slices().into_iter().enumerate() {
-        pictures.push(painter.slice(n + 1, index));
-    }
-    pictures.push(painter.reformatted(View::Coronal));
-    pictures.push(painter.reformatted(View::Sagittal));
-    pictures.push(painter.mip());
+    let slices = painter.chosen_slices();
+    let mut pictures: Vec<Picture> =
+        slices.par_iter().enumerate().map(|(n, index)| painter.slice(n + 1, *index)).collect();
+    let reformatted: [fn(&Painter) -> Picture; 3] =
+        [|p| p.reformatted(View::Coronal), |p| p.reformatted(View::Sagittal), |p| p.mip()];
+    pictures.par_extend(reformatted.par_iter().map(|draw| draw(&painter)));
     pictures.extend(painter.renderings());
     pictures
 }

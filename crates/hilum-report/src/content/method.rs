@@ -24,12 +24,14 @@ pub(super) fn study<'a>(findings: &Findings, language: Language) -> Section<'a> 
     };
     fact(Phrase::Series, series.description.clone().map(Text::from));
     fact(Phrase::ChosenBecause, series.chosen_because.as_ref().map(|t| Text::english(t, language)));
-    fact(Phrase::Slices, series.slices.map(|n| language.count(n).into()));
-    if let Some([slice, row, column]) = series.spacing_mm {
-        fact(Phrase::SliceSpacing, Some(format!("{}\u{a0}mm", language.number(slice, 2)).into()));
-        let pixel = format!("{} × {}\u{a0}mm", language.number(row, 3), language.number(column, 3));
-        fact(Phrase::PixelSpacing, Some(pixel.into()));
-    }
+    let slices = series.slices.map(|n| language.count(n));
+    let spacing = series.spacing_mm.map(|[slice, row, column]| {
+        let (between, pixel) = (Phrase::SliceSpacing.text(language), Phrase::PixelSpacing.text(language));
+        let [slice, row, column] = [(slice, 2), (row, 3), (column, 3)].map(|(mm, d)| language.number(mm, d));
+        format!("{between} {slice}\u{a0}mm, {pixel} {row} × {column}\u{a0}mm")
+    });
+    let grid: Vec<String> = [slices, spacing].into_iter().flatten().collect();
+    fact(Phrase::Slices, (!grid.is_empty()).then(|| grid.join("; ").into()));
     fact(Phrase::Orientation, series.orientation.as_ref().map(|t| Text::english(t, language)));
     fact(Phrase::StudyUid, series.study_uid.clone().map(Text::from));
     fact(Phrase::SeriesUid, series.series_uid.clone().map(Text::from));

@@ -7,7 +7,7 @@ use crate::canvas::Rgb;
 use crate::chart::{Anchor, Chart, Mark};
 use crate::document::{Block, Document, Figure, NoteLine, Section, Text, Triage};
 use crate::font::{Face, printable};
-use crate::picture::{Picture, rows};
+use crate::picture::{Kind, Picture, rows};
 use crate::wording::Phrase;
 
 const BODY: Style = Style::regular(8.6, ink::INK);
@@ -16,7 +16,9 @@ const GAP: f32 = 8.0;
 const CHART_HEAD: Style = Style::semibold(8.6, ink::INK);
 const CHART_GAP: f32 = 18.0;
 /// Highest row of pictures.
-const ROW_MAX: f32 = 205.0;
+const ROW_MAX: f32 = 200.0;
+/// Highest row of renderings, which show the whole rather than detail.
+const RENDERED_MAX: f32 = 146.0;
 
 /// The pages of a document.
 pub(super) fn laid_out(document: &Document) -> Vec<Page> {
@@ -212,7 +214,7 @@ impl Flow {
     /// Names and values, the names in a column of their own.
     fn facts(&mut self, facts: &[(String, Text)]) {
         const NAMES: f32 = 138.0;
-        let (name_style, style) = (SMALL, Style::regular(7.8, ink::INK));
+        let (name_style, style) = (Style::regular(7.3, ink::SOFT), Style::regular(7.3, ink::INK));
         for (name, value) in facts {
             let names = name_style.lines(name, NAMES - 8.0, false);
             let lines = style.lines(&value.text, WIDTH - NAMES, false);
@@ -285,7 +287,8 @@ impl Flow {
             let aspects: f32 = row.iter().map(|p| p.aspect()).sum();
             let room = WIDTH - gap * (row.len() - 1) as f32;
             // A row of narrow pictures would fill the page.
-            let height = (room / aspects).min(ROW_MAX);
+            let is_rendered = row.iter().all(|p| p.kind == Kind::Rendered);
+            let height = (room / aspects).min(if is_rendered { RENDERED_MAX } else { ROW_MAX });
             let captions: Vec<Vec<String>> = row
                 .iter()
                 .map(|p| SMALL.lines(&format!("{}. {}", p.title, p.caption), height * p.aspect(), false))
@@ -331,6 +334,7 @@ fn least_height(block: &Block) -> f32 {
             (WIDTH / aspects).min(ROW_MAX) + 4.0 * SMALL.line()
         }
         Block::Charts(_) => chart_height(),
+        Block::Table(table) => table::least_height(table),
         _ => 44.0,
     }
 }

@@ -11,17 +11,15 @@ const CODE: Style = Style::regular(6.4, ink::INK);
 const HEAD: Style = Style::semibold(7.0, ink::SOFT);
 const PAD: f32 = 3.2;
 const SWATCH: f32 = 9.0;
+/// Tables up to this height are not broken over pages.
+const IN_ONE_PIECE: f32 = 260.0;
 
 /// Sets a table with its notes.
 pub(super) fn set(flow: &mut Flow, table: &Table) {
-    let number = flow.next_table();
-    let total: f32 = table.columns.iter().map(|c| c.weight).sum();
-    let widths: Vec<f32> = table.columns.iter().map(|c| WIDTH * c.weight / total).collect();
-    let head = Row { cells: table.columns.iter().map(|c| Cell::from(c.title.clone())).collect(), is_total: false };
-    let setter = Setter { columns: &table.columns, widths: &widths, number };
-    let height = setter.height(&head, true);
-    let first = table.rows.first().map_or(0.0, |r| setter.height(r, false));
-    flow.need(height + first);
+    let widths = widths(table);
+    let setter = Setter { columns: &table.columns, widths: &widths, number: flow.next_table() };
+    let head = head(table);
+    flow.need(setter.least_height(table));
     setter.row(flow, &head, 0, true);
     for (i, row) in table.rows.iter().enumerate() {
         if flow.need(setter.height(row, false)) {
@@ -33,6 +31,20 @@ pub(super) fn set(flow: &mut Flow, table: &Table) {
     for note in &table.notes {
         flow.paragraph(&note.as_str().into(), Style::regular(7.6, ink::SOFT));
     }
+}
+
+/// Room a table needs on the page it starts on.
+pub(super) fn least_height(table: &Table) -> f32 {
+    Setter { columns: &table.columns, widths: &widths(table), number: 0 }.least_height(table)
+}
+
+fn widths(table: &Table) -> Vec<f32> {
+    let total: f32 = table.columns.iter().map(|c| c.weight).sum();
+    table.columns.iter().map(|c| WIDTH * c.weight / total).collect()
+}
+
+fn head(table: &Table) -> Row {
+    Row { cells: table.columns.iter().map(|c| Cell::from(c.title.clone())).collect(), is_total: false }
 }
 
 struct Setter<'a> {
@@ -63,6 +75,14 @@ impl Setter<'_> {
             .map(|c| self.lines(c, row, is_head).len() as f32 * self.style(c, row, is_head).line())
             .fold(0.0, f32::max);
         tallest + 2.0 * PAD - 1.0
+    }
+
+    /// A short table stays in one piece; of a long one the head never stands alone.
+    fn least_height(&self, table: &Table) -> f32 {
+        let head = self.height(&head(table), true);
+        let rows: Vec<f32> = table.rows.iter().map(|r| self.height(r, false)).collect();
+        let whole = head + rows.iter().sum::<f32>();
+        if whole <= IN_ONE_PIECE { whole } else { head + rows.first().copied().unwrap_or(0.0) }
     }
 
     fn row(&self, flow: &mut Flow, row: &Row, index: usize, is_head: bool) {

@@ -14,7 +14,7 @@ pub(crate) enum Side {
 }
 
 /// Voxels rendered are about this large.
-const DETAIL_MM: f64 = 1.4;
+const DETAIL_MM: f64 = 1.8;
 const LOBE: Surface = Surface { colour: [0; 3], opacity: 0.2, rim_opacity: 0.8, smoothing_mm: 2.2 };
 const LESION: Surface = Surface { colour: [0; 3], opacity: 1.0, rim_opacity: 1.0, smoothing_mm: 1.0 };
 
@@ -50,14 +50,7 @@ pub(crate) fn draw(labels: &LabelMap, lesions: &[u8], sides: &[Side]) -> Vec<Can
         .iter()
         .map(|side| {
             let azimuth_deg = if *side == Side::Front { 0.0 } else { 180.0 };
-            let camera = Camera {
-                azimuth_deg,
-                width: 640,
-                height: 560,
-                supersampling: 2,
-                background: [[0; 3]; 2],
-                ..Camera::default()
-            };
+            let camera = Camera { azimuth_deg, width: 640, height: 560, background: [[0; 3]; 2], ..Camera::default() };
             scene.picture(&camera)
         })
         .collect()

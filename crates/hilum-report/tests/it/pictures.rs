@@ -90,7 +90,9 @@ fn the_order_of_axes_in_memory_does_not_move_a_pixel() {
     let (ct, labels) = chest();
     let expected = picture(&ct, &labels, "axial-1.png");
     // Left-handed, flipped and transposed grids whose slices stay axial.
-    for order in AxisOrder::all().into_iter().filter(|o| o.0[0].0 == 0) {
+    let orders =
+        [[(0, true), (1, false), (2, false)], [(0, false), (1, true), (2, true)], [(0, false), (2, true), (1, false)]];
+    for order in orders.map(AxisOrder) {
         let turned = LabelMap::new(labels.labels().reordered(order));
         let found = picture(&ct.reordered(order), &turned, "axial-1.png");
         assert_eq!(found.width, expected.width, "{order:?}");
