@@ -16,6 +16,10 @@ use hilum_volume::PatientPoint;
 /// The largest half width of the scanner's point spread for which thin structures are found, mm.
 pub(crate) const BLUR_LIMIT: f32 = 2.2;
 
+/// Outside the lungs only the roots of the trees are drawn, those at least this wide; finer branches that take a short cut
+/// through the heart are not.
+const ROOT_RADIUS_MM: f32 = 2.6;
+
 /// HU of what is not patterned.
 const AIR: f32 = -1000.0;
 const FAT: f32 = -102.0;
@@ -181,6 +185,9 @@ impl Anatomy {
             let mut vessel: f32 = 0.0;
             for tube in self.vessels.near(p) {
                 let (distance, radius) = tube.axis_distance(p);
+                if lung > 2.0 && radius < ROOT_RADIUS_MM {
+                    continue;
+                }
                 vessel = vessel.max(tube_coverage(distance, radius, blur));
             }
             if vessel > 0.0 {
@@ -190,6 +197,9 @@ impl Anatomy {
         let (mut wall, mut lumen): (f32, f32) = (0.0, 0.0);
         for bronchus in self.bronchi.near(p) {
             let (distance, radius) = bronchus.lumen.axis_distance(p);
+            if lung > 2.0 && radius < ROOT_RADIUS_MM {
+                continue;
+            }
             wall = wall.max(tube_coverage(distance, radius + bronchus.wall_mm, blur));
             lumen = lumen.max(tube_coverage(distance, radius, blur));
         }
@@ -267,11 +277,15 @@ impl Anatomy {
         let mut hu = MUSCLE + 7.0 * grain;
         let planes = self.texture.at(p.zxy() / 15.0);
         // The fat plane between the intercostal muscles and the broad muscles over the ribs, and one more outside.
-        let first = sheet_coverage(cage - 10.5 - 1.2 * planes, 1.6 + planes.max(0.0), blur);
-        let second = sheet_coverage(cage - 19.0 - 2.5 * planes, 2.0 + shoulder * 1.5, blur);
-        let third = sheet_coverage(cage - 33.0 - 4.0 * planes, 3.0, blur);
+        let broken = self.texture.at(p.yxz() / 19.0 + 31.0);
+        let first = sheet_coverage(cage - 10.5 - 1.4 * planes, 1.3 + 1.1 * planes.max(0.0), blur);
+        let second = sheet_coverage(cage - 20.0 - 4.5 * planes, (2.4 * broken).clamp(0.0, 3.5), blur);
+        let third = sheet_coverage(cage - 31.0 + 6.0 * planes, (-2.8 * broken).clamp(0.0, 4.0), blur);
         let plane = first.max(second).max(third);
         hu = mix(hu, FAT, plane * 0.9);
+        // Fat streaks within the muscles themselves.
+        let streak = self.texture.at(p / Vec3::new(5.0, 3.4, 11.0) + 13.0);
+        hu = mix(hu, -40.0, 0.55 * coverage((1.5 - streak) * 4.0, 1.5));
         let behind = ramp(p.y, 40.0, 70.0);
         if shoulder > 0.0 {
             let seam = self.texture.at(p / Vec3::new(13.0, 13.0, 26.0) + 7.0).abs();
@@ -291,13 +305,19 @@ impl Anatomy {
     /// Heart, great vessels and the fat between them.
     fn mediastinum(&self, p: Vec3, blur: f32) -> f32 {
         let mut hu = FAT + 4.0 + 8.0 * self.texture.at(p / 3.0);
+        // Above the apices: muscles of the neck and the thyroid bed rather than fat.
+        let neck = ramp(p.z, 100.0, 128.0);
+        if neck > 0.0 {
+            let seam = self.texture.at(p / Vec3::new(9.0, 9.0, 20.0) + 17.0).abs();
+            hu = mix(hu, mix(MUSCLE, FAT, coverage((seam - 0.25) * 9.0, blur + 0.6)), neck);
+        }
         let node = self.texture.at(p / 4.0 + 11.0);
         hu = mix(hu, 40.0, coverage((2.1 - node) * 4.0, 1.5));
         let heart = mediastinum::heart_distance(p);
         if heart < 8.0 {
             // Pericardium, then the fat of the grooves under it, then muscle and blood.
             let pericardium = mediastinum::pericardium_distance(p) + 1.2;
-            hu = mix(hu, 35.0, 0.8 * sheet_coverage(pericardium, 1.3, blur));
+            hu = mix(hu, 35.0, 0.35 * sheet_coverage(pericardium, 1.3, blur));
             let groove = 1.6 * self.texture.at(p / 14.0 + 5.0);
             hu = mix(hu, 47.0, coverage(heart + groove, blur));
             let blood = coverage(mediastinum::ventricle_distance(p), 2.0);
@@ -315,7 +335,8 @@ impl Anatomy {
             }
         }
         hu = mix(hu, 34.0, coverage(gullet, blur));
-        hu = mix(hu, AIR, coverage(gullet + 5.4, blur));
+        let open = 5.4 + 1.6 * ramp(self.texture.at(Vec3::splat(p.z / 11.0)), -0.3, 0.3);
+        hu = mix(hu, AIR, coverage(gullet + open, blur));
         hu = mix(hu, 48.0, coverage(wall, blur));
         mix(hu, BLOOD, coverage(vessel, blur))
     }
@@ -324,17 +345,17 @@ impl Anatomy {
     fn abdomen(&self, p: Vec3, cage: f32, above: f32, blur: f32) -> f32 {
         let grain = self.texture.at(p / 3.0);
         let mut hu = FAT + 8.0 * grain;
-        let wall = cage + 3.5;
-        let roof = above + 3.0;
+        let wall = cage + 2.6;
+        let roof = above + 2.0;
         let inside = smooth_max(wall, roof, 3.0);
         let spleen =
-            smooth_max(ellipsoid(p - Vec3::new(88.0, 46.0, -132.0), Vec3::new(36.0, 46.0, 46.0)), inside + 1.0, 6.0);
+            smooth_max(ellipsoid(p - Vec3::new(88.0, 46.0, -132.0), Vec3::new(36.0, 46.0, 46.0)), inside + 0.4, 6.0);
         hu = mix(hu, 50.0 + 3.0 * grain, coverage(spleen, blur));
         let stomach =
-            smooth_max(ellipsoid(p - Vec3::new(60.0, -18.0, -128.0), Vec3::new(46.0, 52.0, 50.0)), inside + 1.0, 8.0)
+            smooth_max(ellipsoid(p - Vec3::new(60.0, -18.0, -128.0), Vec3::new(46.0, 52.0, 50.0)), inside + 0.4, 8.0)
                 .max(3.0 - spleen);
         let liver_edge = 0.86 * (p.x - 34.0) + 0.3 * (p.y + 30.0) + 0.2 * (p.z + 90.0);
-        let liver = smooth_max(inside + 0.8, liver_edge, 14.0)
+        let liver = smooth_max(inside - 0.6, liver_edge, 14.0)
             .max(2.0 - stomach)
             .max(6.0 - (glam::Vec2::new(p.x, p.y - spine_y(p.z)).length() - 26.0));
         let vein = self.texture.at(p / Vec3::new(9.0, 9.0, 15.0) + 2.0).abs();
@@ -349,7 +370,7 @@ impl Anatomy {
             hu = mix(hu, BLOOD, coverage(part.tube.distance(p), blur));
         }
         // The muscle of the diaphragm.
-        let muscle = sheet_coverage(above + 1.5, 3.0, blur).max(sheet_coverage(cage + 1.7, 3.2, blur));
+        let muscle = sheet_coverage(above + 1.2, 2.4, blur).max(sheet_coverage(cage + 1.4, 2.8, blur));
         mix(hu, MUSCLE, muscle)
     }
 }

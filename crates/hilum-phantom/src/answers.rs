@@ -6,7 +6,6 @@ use crate::lungs::Lobe;
 use crate::random::Random;
 use crate::thorax::Side;
 use glam::{DVec3, Vec3};
-use hilum_volume::PatientPoint;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -154,15 +153,15 @@ impl Tally {
     }
 
     fn volume_ml(&self) -> f64 {
-        self.points as f64 * f64::from(STEP_MM).powi(3) / 1000.0
+        rounded(self.points as f64 * f64::from(STEP_MM).powi(3) / 1000.0)
     }
 
     fn mean_hu(&self) -> f64 {
-        self.hu / self.points.max(1) as f64
+        rounded(self.hu / self.points.max(1) as f64)
     }
 
     fn centroid(&self) -> [f64; 3] {
-        (self.place / self.points.max(1) as f64).to_array()
+        (self.place / self.points.max(1) as f64).to_array().map(rounded)
     }
 }
 
@@ -173,9 +172,11 @@ impl Anatomy {
         let (lobes, lesions) = self.tallies();
         let mut lungs = Tally::EMPTY;
         lobes.iter().for_each(|lobe| lungs.join(lobe));
-        let total = lungs.volume_ml();
+        let total = rounded(lungs.volume_ml());
         let side_ml = |side: Side| {
-            Lobe::ALL.iter().zip(&lobes).filter(|(lobe, _)| lobe.side() == side).map(|(_, t)| t.volume_ml()).sum()
+            rounded(
+                Lobe::ALL.iter().zip(&lobes).filter(|(lobe, _)| lobe.side() == side).map(|(_, t)| t.volume_ml()).sum(),
+            )
         };
         let lesion_answers: Vec<LesionAnswer> = self
             .lesions
@@ -189,13 +190,13 @@ impl Anatomy {
                 lobe: lesion.lobe,
                 volume_ml: tally.volume_ml(),
                 centroid_lps_mm: tally.centroid(),
-                bounds_lps_mm: [tally.low, tally.top].map(|p| p.as_dvec3().to_array()),
+                bounds_lps_mm: [tally.low, tally.top].map(|p| p.as_dvec3().to_array().map(rounded)),
                 mean_hu: tally.mean_hu(),
-                percent_of_lung: 100.0 * tally.volume_ml() / total,
+                percent_of_lung: rounded(100.0 * tally.volume_ml() / total),
             })
             .collect();
         let sum = |keep: &dyn Fn(&LesionAnswer) -> bool| -> f64 {
-            lesion_answers.iter().filter(|l| keep(l)).map(|l| l.volume_ml).sum()
+            rounded(lesion_answers.iter().filter(|l| keep(l)).map(|l| l.volume_ml).sum())
         };
         let high: u64 = lesions.iter().map(|t| t.high).sum();
         KnownAnswers {
@@ -212,21 +213,21 @@ impl Anatomy {
                     label: lobe.label(),
                     volume_ml: tally.volume_ml(),
                     mean_hu: tally.mean_hu(),
-                    percent: 100.0 * sum(&|l| l.lobe == *lobe) / tally.volume_ml(),
+                    percent: rounded(100.0 * sum(&|l| l.lobe == *lobe) / tally.volume_ml()),
                 })
                 .collect(),
             lesion_ml: sum(&|_| true),
             ground_glass_ml: sum(&|l| l.label == 11),
             consolidation_ml: sum(&|l| l.label == 12),
-            percent_of_lung: 100.0 * sum(&|_| true) / total,
-            percent_high_opacity: 100.0 * high as f64 / lungs.points.max(1) as f64,
+            percent_of_lung: rounded(100.0 * sum(&|_| true) / total),
+            percent_high_opacity: rounded(100.0 * high as f64 / lungs.points.max(1) as f64),
             lung_mean_hu: lungs.mean_hu(),
             lung_centroid_lps_mm: lungs.centroid(),
             lesions: lesion_answers,
             landmarks: self
                 .landmarks()
                 .into_iter()
-                .map(|(name, PatientPoint(lps_mm))| Landmark { name: name.to_owned(), lps_mm })
+                .map(|(name, at)| Landmark { name: name.to_owned(), lps_mm: at.0.map(rounded) })
                 .collect(),
         }
     }
@@ -266,6 +267,11 @@ impl Anatomy {
         }
         (lobes, lesions)
     }
+}
+
+/// To thousandths: more is not known.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 /// Half width of the point spread with which the object itself is looked at: next to none.

@@ -95,8 +95,8 @@ impl Lungs {
         let mut random = Random::new(seed, 2);
         Self {
             fields: Side::BOTH.map(field),
-            oblique_z: [-46.0, -41.0].map(|z| z + random.between(-4.0, 4.0)),
-            horizontal_z: 6.0 + random.between(-4.0, 4.0),
+            oblique_z: [-36.0, -32.0].map(|z| z + random.between(-4.0, 4.0)),
+            horizontal_z: 1.0 + random.between(-4.0, 4.0),
         }
     }
 
@@ -132,7 +132,7 @@ impl Lungs {
         let lateral = (p.x * side.sign() - 72.0) / 60.0;
         let back = (p.y - 15.0) / 70.0;
         // A propeller: the upper part faces outwards, the lower part inwards, and the whole bulges forward a little.
-        let z = self.oblique_z[side as usize] + slope * p.y - 9.0 * lateral * back - 7.0 * back * back
+        let z = self.oblique_z[side as usize] + slope * p.y - 9.0 * lateral * back - 11.0 * back * back
             + 6.0 * lateral * lateral;
         (p.z - z) / (1.0 + slope * slope).sqrt()
     }

@@ -182,9 +182,12 @@ pub(crate) fn pericardium_distance(p: Vec3) -> f32 {
 /// The x of the sheet at which the two pleural cavities meet before and behind the heart, and half its thickness.
 fn septum(p: Vec3) -> (f32, f32) {
     let behind = ramp(p.y, 0.0, 30.0);
-    let x = 2.0 + 7.0 * behind;
-    let thymic = 12.0 * ramp(p.z, 45.0, 95.0) * (1.0 - behind);
-    (x, 1.6 + thymic)
+    let x = 2.0 + 7.0 * behind + 2.5 * (p.z / 24.0).sin() * (1.0 - behind);
+    let thymic = 12.0 * ramp(p.z, 45.0, 95.0);
+    // Behind the sternum the sheet spreads to a wedge of fat, wider where the pericardium lies against it.
+    let wedge = ramp(crate::thorax::cage_distance(Vec3::new(0.0, p.y, p.z)), -26.0, 2.0);
+    let retrosternal = (8.0 + 14.0 * ramp(-p.z, 5.0, 70.0)) * wedge;
+    (x, 1.6 + thymic.max(retrosternal) * (1.0 - behind))
 }
 
 /// Everything between the lungs.

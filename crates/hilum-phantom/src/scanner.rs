@@ -222,7 +222,7 @@ impl SliceNoise<'_> {
         let shoulders = ramp(p.z, 75.0, 130.0);
         let deep = ramp(-skin, -30.0, 90.0);
         let level = 0.5 + 0.5 * deep + 0.45 * shoulders * deep;
-        level * (fine + 0.7 * shoulders * look(&self.noise.streaks, c))
+        level * (fine + 0.5 * shoulders * look(&self.noise.streaks, c))
     }
 }
 

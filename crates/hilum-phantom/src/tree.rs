@@ -1,6 +1,6 @@
 //! Bronchi, pulmonary arteries and veins: trees grown from the hilum until every part of every lobe is reached.
 //!
-//! The lobe is strewn with points about 11 mm apart. A branch heads for the middle of its points, goes part of the way,
+//! The lobe is strewn with points about 10 mm apart. A branch heads for the middle of its points, goes part of the way,
 //! divides them in two and hands each half to a child, down to one point each: the area-filling growth of Tawhai et al.
 //! (doi:10.1114/1.1289457). Calibres follow the number of points served, `r = r₁ nᵏ` with k near Murray's 1/3.
 
@@ -192,7 +192,7 @@ pub(crate) fn grow(lungs: &Lungs, seed: u64) -> Trees {
     for root in roots() {
         let mut random = Random::new(seed, 10 + u64::from(root.lobe.label()));
         let [stem_from, stem_to] = root.bronchus;
-        let mut points = strew(lungs, root.lobe, 11.0, &mut random);
+        let mut points = strew(lungs, root.lobe, 9.8, &mut random);
         let heading = (stem_to - stem_from).normalize();
         let out = Vec3::new(root.lobe.side().sign(), 0.0, 0.0);
         let beside = (root.artery - stem_to).normalize_or(out);
@@ -202,12 +202,12 @@ pub(crate) fn grow(lungs: &Lungs, seed: u64) -> Trees {
         let pieces = std::mem::take(&mut grower.pieces);
         add_bronchi(&mut trees.bronchi, &pieces, root.bronchus, served);
         add_arteries(&mut trees.vessels, &pieces, root.artery);
-        let mut points = strew(lungs, root.lobe, 11.5, &mut random);
+        let mut points = strew(lungs, root.lobe, 10.2, &mut random);
         let served = points.len() as f32;
         let mut grower = Grower { random: &mut random, pieces: Vec::new() };
         grower.grow(root.vein, out, out, &mut points, served);
         trees.vessels.extend(grower.pieces.iter().map(|piece| {
-            let radius = |n: f32| 0.40 * n.powf(0.36);
+            let radius = |n: f32| 0.46 * n.powf(0.34);
             Tube::new(piece.from, piece.to, radius(piece.served_from), radius(piece.served_to))
         }));
     }
@@ -215,11 +215,11 @@ pub(crate) fn grow(lungs: &Lungs, seed: u64) -> Trees {
 }
 
 fn airway_radius(served: f32) -> f32 {
-    0.32 * served.powf(0.40)
+    0.30 * served.powf(0.385)
 }
 
 fn artery_radius(served: f32) -> f32 {
-    0.42 * served.powf(0.36)
+    0.48 * served.powf(0.34)
 }
 
 fn add_bronchi(bronchi: &mut Vec<Bronchus>, pieces: &[Piece], stem: [Vec3; 2], served: f32) {
@@ -227,7 +227,7 @@ fn add_bronchi(bronchi: &mut Vec<Bronchus>, pieces: &[Piece], stem: [Vec3; 2], s
     let between = Tube::new(stem[0], stem[1], radius, radius);
     bronchi.push(Bronchus::new(between));
     // Below about 0.7 mm the lumen is not seen on CT, so smaller airways are left to the texture of the lung.
-    let seen = pieces.iter().filter(|piece| piece.served_to >= 7.0);
+    let seen = pieces.iter().filter(|piece| piece.served_to >= 10.0);
     bronchi.extend(seen.map(|piece| {
         Bronchus::new(Tube::new(piece.from, piece.to, airway_radius(piece.served_from), airway_radius(piece.served_to)))
     }));
