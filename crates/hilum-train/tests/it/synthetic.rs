@@ -78,6 +78,10 @@ learning_rate = 1e-2
 [augmentation]
 scale = [0.9, 1.1]
 warp_pixels = 1.0
+tone = 0.1
+local_contrast = 0.0
+noise = 0.02
+blur = 0.0
 [[data]]
 layout = "covid19-ct-seg"
 folder = "synthetic"

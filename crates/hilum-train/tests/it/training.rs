@@ -11,13 +11,13 @@ use crate::synthetic;
 fn the_loss_falls_and_the_model_finds_lungs_of_a_patient_it_never_saw() {
     let folder = tempfile::tempdir().unwrap();
     synthetic::write(&folder.path().join("synthetic"), 6);
-    let config = synthetic::config(80);
+    let config = synthetic::config(120);
     let mut losses = Vec::new();
     let run_dir = folder.path().join("run");
     let summary = run(&config, folder.path(), &run_dir, &mut |p: &Progress| losses.push(p.loss)).unwrap();
-    assert_eq!((summary.steps, summary.patients, summary.slices), (80, 5, 20));
+    assert_eq!((summary.steps, summary.patients, summary.slices), (120, 5, 20));
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    let (first, last) = (mean(&losses[..10]), mean(&losses[70..]));
+    let (first, last) = (mean(&losses[..10]), mean(&losses[110..]));
     assert!(last < 0.6 * first, "{first} to {last}");
 
     let model = read_model(&run_dir.join("card.toml")).unwrap();
@@ -36,7 +36,7 @@ fn the_loss_falls_and_the_model_finds_lungs_of_a_patient_it_never_saw() {
     assert!(lung.surface_dice.unwrap() > 0.9, "{}", result.table());
     assert_eq!(result.patients[0].channels.len(), 2, "consolidation is not known in this layout");
     let curve = std::fs::read_to_string(run_dir.join("curve.csv")).unwrap();
-    assert_eq!(curve.lines().count(), 81);
+    assert_eq!(curve.lines().count(), 121);
     let picture = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(run_dir.join("curve.png")).unwrap()));
     assert_eq!(picture.read_info().unwrap().info().width, 900);
 }
