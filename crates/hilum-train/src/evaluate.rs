@@ -240,13 +240,12 @@ impl Predictor<'_> {
                     .map(|r| {
                         image[r * width + columns.start..r * width + columns.end]
                             .iter()
-                            .map(|v| f32::from(*v))
+                            .map(|v| input.grey_from_8_bit(*v))
                             .sum::<f32>()
                     })
                     .sum();
                 *out = sum / count;
             }
-            out.iter_mut().for_each(|v| *v = input.grey_from_8_bit(1) * *v);
         };
         let take = |index: usize, logits: &[f32]| {
             let plane = size[0] * size[1];

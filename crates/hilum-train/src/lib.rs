@@ -1,4 +1,19 @@
 //! Training and evaluation of Hilum networks.
+//!
+//! A [`TrainConfig`] names the network, the data and the split; [`run`] trains until the schedule is through and leaves
+//! weights with their model card. A run can be killed at any moment and goes on from its last checkpoint as if nothing
+//! had happened: random choices follow from seed and step, and a checkpoint is one file that is replaced atomically.
+//! [`evaluate`] measures a model on labelled data, patient by patient, through the same CPU engine that clinics run.
+//!
+//! - **Cases** ([`read`], [`Slice`]) are typed slices with a patient each. [`Split`] is by patient, refuses one that is
+//!   on both sides, and one that is on none.
+//! - **Augmentation** ([`example()`]) moves image and mask alike and makes the grey scale uninformative.
+//! - **Learning**: layers of a [`hilum_nn::Graph`] on Burn's tape, with CPU kernels for convolution and normalisation;
+//!   cross-entropy and soft Dice that are blind where a data set does not know; [`AdamW`]; averaged weights.
+//! - **Metrics**: [`Overlap`], [`surface_agreement`], [`auc`], [`decision`], [`bootstrap_95`].
+//!
+//! Only two-dimensional networks with batch normalisation can be trained so far. The crate reads and writes files, but
+//! knows no environment variables and prints nothing.
 
 mod augment;
 mod batches;

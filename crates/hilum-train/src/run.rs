@@ -98,7 +98,7 @@ fn run_with(
     std::thread::scope(|scope| {
         // The next batches are made while the network works on this one.
         let (sender, batches) = mpsc::sync_channel(2);
-        scope.spawn(move || (first..schedule.max_steps).try_for_each(|step| sender.send(sampler.batch(step))));
+        scope.spawn(move || (first..schedule.max_steps).all(|step| sender.send(sampler.batch(step)).is_ok()));
         while fraction(config, &state) < 1.0 {
             let (images, target) = batches.recv().expect("batches are made until the last step");
             let rate = learning_rate(config, &state);
