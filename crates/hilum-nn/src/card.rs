@@ -303,7 +303,8 @@ mod tests {
     #[test]
     fn grey_values() {
         let input = card_and_weights().0.input;
-        for (hu, grey) in [(-1250.0, 0.0), (-500.0, 0.5), (250.0, 1.0), (3000.0, 1.0), (-2000.0, 0.0), (f32::NAN, 0.0)] {
+        for (hu, grey) in [(-1250.0, 0.0), (-500.0, 0.5), (250.0, 1.0), (3000.0, 1.0), (-2000.0, 0.0), (f32::NAN, 0.0)]
+        {
             assert_eq!(input.grey_from_hu(hu), grey);
         }
         assert_eq!(input.grey_from_8_bit(255), 1.0);
