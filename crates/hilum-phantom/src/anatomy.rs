@@ -1,5 +1,6 @@
 //! The whole chest as a function of the point: HU, lobe and lesion anywhere in patient space.
 
+use crate::answers::KnownAnswers;
 use crate::cells::Cells;
 use crate::field::Field;
 use crate::lesion::{Disease, Lesion, LesionKind, place};
@@ -12,6 +13,7 @@ use crate::thorax::{Side, Thorax, body_distance, cage_distance, spine_y};
 use crate::tree::{self, Bronchus};
 use glam::{Vec3, Vec3Swizzles};
 use hilum_volume::PatientPoint;
+use std::sync::OnceLock;
 
 /// The largest half width of the scanner's point spread for which thin structures are found, mm.
 pub(crate) const BLUR_LIMIT: f32 = 2.2;
@@ -37,6 +39,7 @@ pub struct Anatomy {
     seed: u64,
     disease: Disease,
     bead: Vec3,
+    pub(crate) answers: OnceLock<KnownAnswers>,
     body: Field,
     cage: Field,
     above_diaphragm: Field,
@@ -59,11 +62,12 @@ impl Anatomy {
         let (low, high) = (Vec3::new(-190.0, -128.0, -200.0), Vec3::new(190.0, 140.0, 190.0));
         let cage_low = Vec3::new(-150.0, -105.0, -200.0);
         let cage_high = Vec3::new(150.0, 115.0, 190.0);
-        let body = Field::new(low, high, 3.0, body_distance);
+        let body = Field::new(low, high, 4.0, body_distance);
         Self {
             bead: bead_on(&body),
-            cage: Field::new(low, high, 3.0, cage_distance),
-            above_diaphragm: Field::new(cage_low, cage_high, 3.0, |p| thorax.above_diaphragm(p)),
+            answers: OnceLock::new(),
+            cage: Field::new(low, high, 4.0, cage_distance),
+            above_diaphragm: Field::new(cage_low, cage_high, 4.0, |p| thorax.above_diaphragm(p)),
             skeleton: Skeleton::new(),
             parts: Cells::new(mediastinum::parts(), 8.0, BLUR_LIMIT + 2.0),
             bronchi: Cells::new(trees.bronchi, 6.0, BLUR_LIMIT),

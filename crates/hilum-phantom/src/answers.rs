@@ -166,9 +166,13 @@ impl Tally {
 }
 
 impl Anatomy {
-    /// Works the known answers out. Takes about a second on two cores.
+    /// The known answers: worked out when first asked for, which takes about a second on two cores.
     #[must_use]
-    pub fn known_answers(&self) -> KnownAnswers {
+    pub fn known_answers(&self) -> &KnownAnswers {
+        self.answers.get_or_init(|| self.work_out_answers())
+    }
+
+    fn work_out_answers(&self) -> KnownAnswers {
         let (lobes, lesions) = self.tallies();
         let mut lungs = Tally::EMPTY;
         lobes.iter().for_each(|lobe| lungs.join(lobe));

@@ -155,7 +155,7 @@ pub(crate) fn place(disease: Disease, lungs: &Lungs, seed: u64) -> Vec<Lesion> {
             }
             let out = lungs.outward(side, centre);
             let around = Vec3::Z.cross(out).normalize_or(Vec3::X);
-            let grow = random.between(1.08, 1.2);
+            let grow = random.between(1.06, 1.18);
             let radii = Vec3::from_array(plan.radii) * grow;
             Lesion {
                 kind: plan.kind,

@@ -47,4 +47,4 @@ pub use lesion::{Disease, LesionKind};
 pub use lungs::Lobe;
 pub use options::{PhantomOptions, Variant};
 pub use scanner::{ScannerOptions, Truth};
-pub use write::{Error, Written, write};
+pub use write::{Error, Written, write, write_anatomy};

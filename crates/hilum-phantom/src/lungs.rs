@@ -84,8 +84,12 @@ impl Lungs {
             Field::new(low, high, 2.5, |p| {
                 let cage = cage_distance(p) + 1.0;
                 let bounds = smooth_max(cage, Thorax::apex_distance(side, p), 8.0);
-                let below = -thorax.above_diaphragm(p);
-                let bounds = smooth_max(bounds, below, 3.0);
+                // The domes never reach this high.
+                let bounds = if p.z < 0.0 && bounds < 12.0 {
+                    smooth_max(bounds, -thorax.above_diaphragm(p), 3.0)
+                } else {
+                    bounds
+                };
                 if bounds > 12.0 {
                     return bounds;
                 }
@@ -95,8 +99,8 @@ impl Lungs {
         let mut random = Random::new(seed, 2);
         Self {
             fields: Side::BOTH.map(field),
-            oblique_z: [-36.0, -32.0].map(|z| z + random.between(-4.0, 4.0)),
-            horizontal_z: 1.0 + random.between(-4.0, 4.0),
+            oblique_z: [-31.0, -28.0].map(|z| z + random.between(-4.0, 4.0)),
+            horizontal_z: random.between(-4.0, 4.0),
         }
     }
 

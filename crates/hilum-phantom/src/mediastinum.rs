@@ -1,5 +1,6 @@
 //! Heart, great vessels, oesophagus and the fat around them; the large airways outside the lungs.
 
+use crate::cells::Cells;
 use crate::shape::{Tube, ellipsoid, ramp, smooth_min};
 use crate::thorax::{Side, spine_y};
 use glam::Vec3;
@@ -192,20 +193,24 @@ fn septum(p: Vec3) -> (f32, f32) {
 
 /// Everything between the lungs.
 pub(crate) struct Mediastinum {
-    tubes: Vec<Tube>,
+    tubes: Cells<Tube>,
 }
+
+/// Tubes farther off than this do not shape the surface.
+const REACH_MM: f32 = 16.0;
 
 impl Mediastinum {
     pub(crate) fn new() -> Self {
         let widened = |tube: Tube, by: f32| Tube::new(tube.from, tube.to, tube.radius_from + by, tube.radius_to + by);
         let parts = parts().into_iter().map(|part| widened(part.tube, 2.0));
         let airways = central_airways().into_iter().map(|tube| widened(tube, 3.5));
-        Self { tubes: parts.chain(airways).collect() }
+        Self { tubes: Cells::new(parts.chain(airways).collect(), 12.0, REACH_MM) }
     }
 
     /// Distance outside the mediastinum (spine and paraspinal tissue included) as the lung on `side` meets it.
     pub(crate) fn distance(&self, side: Side, p: Vec3) -> f32 {
-        let nearest = self.tubes.iter().map(|tube| tube.distance(p)).fold(f32::MAX, |a, b| smooth_min(a, b, 7.0));
+        let tubes = self.tubes.near(p).map(|tube| tube.distance(p));
+        let nearest = tubes.fold(REACH_MM, |a, b| smooth_min(a, b, 7.0));
         let d = smooth_min(nearest, pericardium_distance(p), 12.0);
         let d = smooth_min(d, spine_distance(p), 8.0);
         let (x, half) = septum(p);

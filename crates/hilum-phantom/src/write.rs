@@ -8,7 +8,7 @@ use crate::anatomy::Anatomy;
 use crate::answers::KnownAnswers;
 use crate::options::{PhantomOptions, Variant};
 use crate::random::Texture;
-use crate::scanner::{ScannerOptions, scan};
+use crate::scanner::{Body, ScannerOptions, scan};
 use crate::unfit::{Head, Knee, Projection, Resonance};
 use hilum_dicom::{Capture, CtSeriesDescription, capture_file, ct_images, nifti};
 use hilum_volume::{Geometry, PatientPoint, PatientVector, Volume};
@@ -37,7 +37,7 @@ pub struct Written {
     pub series: Vec<PathBuf>,
     /// Number of DICOM files.
     pub files: usize,
-    /// The known answers, of two patients those of the first; `None` where there is no chest in slices to answer for.
+    /// The known answers, of two patients those of the first; `None` where nothing can be measured.
     pub answers: Option<KnownAnswers>,
 }
 
@@ -45,53 +45,56 @@ pub struct Written {
 /// ([`KnownAnswers`]) and `truth-labels.nii.gz` (1–5 lobes, 11 ground-glass, 12 consolidation, on the grid of the series,
 /// slices that were not written included). The same options give the same bytes.
 ///
-/// Unfit variants without a chest in slices ([`Variant::Head`], [`Variant::Knee`], [`Variant::Localiser`]) have no answers.
-/// [`Variant::TwoPatients`] has two such folders, `patient-1` and `patient-2`.
+/// Unfit variants have no answers, there being nothing to measure; but [`Variant::TwoPatients`] has two whole folders,
+/// `patient-1` and `patient-2`.
 ///
 /// # Errors
 /// [`Error`] if a file cannot be written.
 pub fn write(folder: &Path, options: &PhantomOptions) -> Result<Written, Error> {
-    if options.variant == Variant::TwoPatients {
-        let mut all = Written { series: Vec::new(), files: 0, answers: None };
-        for number in 0..2 {
-            let one = PhantomOptions { seed: options.seed + number, ..options.clone() };
-            let written = write_one(&folder.join(format!("patient-{}", number + 1)), &one)?;
-            all.series.extend(written.series);
-            all.files += written.files;
-            all.answers = all.answers.or(written.answers);
+    let anatomy = |seed| Anatomy::new(seed, options.disease);
+    let texture = Texture::new(options.seed);
+    match options.variant {
+        Variant::TwoPatients => {
+            let mut all = write_anatomy(&folder.join("patient-1"), &anatomy(options.seed), options)?;
+            let second = write_anatomy(&folder.join("patient-2"), &anatomy(options.seed + 1), options)?;
+            all.series.extend(second.series);
+            all.files += second.files;
+            Ok(all)
         }
-        return Ok(all);
+        Variant::Head => write_body(folder, &Head { texture }, 260.0, options),
+        Variant::Knee => write_body(folder, &Knee { texture }, 200.0, options),
+        _ => write_anatomy(folder, &anatomy(options.seed), options),
     }
-    write_one(folder, options)
 }
 
-fn write_one(folder: &Path, options: &PhantomOptions) -> Result<Written, Error> {
+/// As [`write`], of a chest at hand: quicker where one chest is written in several variants. Seed and disease are the
+/// anatomy's, and of [`Variant::TwoPatients`] it is the one patient.
+///
+/// # Errors
+/// [`Error`] if a file cannot be written.
+///
+/// # Panics
+/// If the variant is a head or a knee.
+pub fn write_anatomy(folder: &Path, anatomy: &Anatomy, options: &PhantomOptions) -> Result<Written, Error> {
+    let options = &PhantomOptions { seed: anatomy.seed(), disease: anatomy.disease(), ..options.clone() };
+    assert!(!matches!(options.variant, Variant::Head | Variant::Knee), "a chest cannot be written as a head or a knee");
     let series = folder.join("series");
     fs::create_dir_all(&series).map_err(at(&series))?;
-    let scanner = options.scanner();
-    let description = description(options);
     let grid = options.geometry();
-    let texture = || Texture::new(options.seed);
-    let files = match options.variant {
-        Variant::Head => {
-            let volume = scan(&Head { texture: texture() }, &around_origin(&grid, 260.0), &scanner);
-            write_slices(&series, &volume, &description, options)?
-        }
-        Variant::Knee => {
-            let volume = scan(&Knee { texture: texture() }, &around_origin(&grid, 200.0), &scanner);
-            write_slices(&series, &volume, &description, options)?
-        }
-        _ => {
-            let anatomy = Anatomy::new(options.seed, options.disease);
-            let files = write_chest(&series, &anatomy, &grid, &scanner, &description, options)?;
-            if options.variant == Variant::Localiser {
-                return Ok(Written { series: vec![series], files, answers: None });
-            }
-            let answers = anatomy.known_answers();
-            write_truth(folder, &anatomy, &grid, &answers)?;
-            return Ok(Written { series: vec![series], files, answers: Some(answers) });
-        }
-    };
+    let files = write_chest(&series, anatomy, &grid, &options.scanner(), &description(options), options)?;
+    let measurable = options.variant.is_fit() || options.variant == Variant::TwoPatients;
+    let answers = measurable.then(|| anatomy.known_answers().clone());
+    if let Some(answers) = &answers {
+        write_truth(folder, anatomy, &grid, answers)?;
+    }
+    Ok(Written { series: vec![series], files, answers })
+}
+
+fn write_body(folder: &Path, body: &dyn Body, field_mm: f64, options: &PhantomOptions) -> Result<Written, Error> {
+    let series = folder.join("series");
+    fs::create_dir_all(&series).map_err(at(&series))?;
+    let volume = scan(body, &around_origin(&options.geometry(), field_mm), &options.scanner());
+    let files = write_slices(&series, &volume, &description(options), options)?;
     Ok(Written { series: vec![series], files, answers: None })
 }
 
