@@ -49,7 +49,7 @@ fn subtitle(findings: &Findings, language: Language) -> String {
     let series = &findings.series;
     let mut parts: Vec<String> = series.description.iter().cloned().collect();
     if let Some(slices) = series.slices {
-        parts.push(format!("{} {}", language.count(slices), Phrase::Slices.text(language).to_lowercase()));
+        parts.push(Phrase::SliceCount.fill(language, &[("count", &language.count(slices))]));
     }
     if let Some([slice, _, _]) = series.spacing_mm {
         parts.push(format!("{} {}\u{a0}mm", Phrase::SliceSpacing.text(language), language.number(slice, 2)));
@@ -65,12 +65,11 @@ fn summary<'a>(findings: &Findings, language: Language) -> Section<'a> {
     blocks.extend(impression::triage(findings, language).map(Block::Triage));
     if !impression::is_refused(findings) {
         blocks.push(Block::Figures(figures(findings, language)));
-        let reasons: Vec<Text> =
-            findings.scores.co_rads.reasons.iter().map(|r| Text::english(&r.text, language)).collect();
-        if findings.scores.co_rads.grade.is_some() && !reasons.is_empty() {
+        let co_rads = &findings.scores.co_rads;
+        if co_rads.grade.is_some() && !co_rads.reasons.is_empty() {
             let title = format!("{} (CO-RADS)", Phrase::Reasons.text(language));
-            let mut items = reasons;
-            items.push(Phrase::NotADiagnosis.text(language).into());
+            let reasons: Vec<&str> = co_rads.reasons.iter().map(|r| r.text.as_str()).collect();
+            let items = vec![Text::english(reasons.join(" "), language), Phrase::NotADiagnosis.text(language).into()];
             blocks.push(Block::List { title, items });
         }
     }

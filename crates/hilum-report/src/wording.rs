@@ -53,6 +53,7 @@ phrases! {
     Series: "Series", "Serie", "Série", "Serie";
     Created: "Analysed", "Ausgewertet", "Analysé le", "Analizado";
     Slices: "Slices", "Schichten", "Coupes", "Cortes";
+    SliceCount: "{count} slices", "{count} Schichten", "{count} coupes", "{count} cortes";
     SliceSpacing: "Slice spacing", "Schichtabstand", "Espacement des coupes", "Separación entre cortes";
     PixelSpacing: "Pixel", "Pixel", "Pixel", "Píxel";
     Orientation: "Orientation", "Orientierung", "Orientation", "Orientación";

@@ -16,9 +16,9 @@ const GAP: f32 = 8.0;
 const CHART_HEAD: Style = Style::semibold(8.6, ink::INK);
 const CHART_GAP: f32 = 18.0;
 /// Highest row of pictures.
-const ROW_MAX: f32 = 200.0;
+const ROW_MAX: f32 = 166.0;
 /// Highest row of renderings, which show the whole rather than detail.
-const RENDERED_MAX: f32 = 146.0;
+const RENDERED_MAX: f32 = 136.0;
 
 /// The pages of a document.
 pub(super) fn laid_out(document: &Document) -> Vec<Page> {

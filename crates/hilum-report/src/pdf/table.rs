@@ -12,7 +12,7 @@ const HEAD: Style = Style::semibold(7.0, ink::SOFT);
 const PAD: f32 = 3.2;
 const SWATCH: f32 = 9.0;
 /// Tables up to this height are not broken over pages.
-const IN_ONE_PIECE: f32 = 260.0;
+const IN_ONE_PIECE: f32 = 215.0;
 
 /// Sets a table with its notes.
 pub(super) fn set(flow: &mut Flow, table: &Table) {

@@ -50,7 +50,7 @@ pub(crate) fn draw(labels: &LabelMap, lesions: &[u8], sides: &[Side]) -> Vec<Can
         .iter()
         .map(|side| {
             let azimuth_deg = if *side == Side::Front { 0.0 } else { 180.0 };
-            let camera = Camera { azimuth_deg, width: 640, height: 560, background: [[0; 3]; 2], ..Camera::default() };
+            let camera = Camera { azimuth_deg, width: 520, height: 456, background: [[0; 3]; 2], ..Camera::default() };
             scene.picture(&camera)
         })
         .collect()
