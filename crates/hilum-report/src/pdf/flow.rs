@@ -19,6 +19,8 @@ const CHART_GAP: f32 = 18.0;
 const ROW_MAX: f32 = 166.0;
 /// Highest row of renderings, which show the whole rather than detail.
 const RENDERED_MAX: f32 = 136.0;
+/// Rows are not made smaller than this share of their height to fit a page.
+const SHRINK_TO: f32 = 0.72;
 
 /// The pages of a document.
 pub(super) fn laid_out(document: &Document) -> Vec<Page> {
@@ -289,6 +291,9 @@ impl Flow {
             // A row of narrow pictures would fill the page.
             let is_rendered = row.iter().all(|p| p.kind == Kind::Rendered);
             let height = (room / aspects).min(if is_rendered { RENDERED_MAX } else { ROW_MAX });
+            // A row that would just miss the foot of the page is made a little smaller instead.
+            let left = BOTTOM - self.y - 3.0 * SMALL.line() - 8.0;
+            let height = if left < height && left >= SHRINK_TO * height { left } else { height };
             let captions: Vec<Vec<String>> = row
                 .iter()
                 .map(|p| SMALL.lines(&format!("{}. {}", p.title, p.caption), height * p.aspect(), false))
