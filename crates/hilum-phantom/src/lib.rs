@@ -7,7 +7,7 @@
 //! body through a scanner with point spread, slice profile and noise; [`Anatomy::truth`] says lobe and lesion at each voxel;
 //! [`Anatomy::known_answers`] integrates volumes, places and mean HU of the body itself, to hold measurements against.
 //!
-//! [`write`] makes DICOM files of it in any [`Variant`], unfit ones for trying refusals among them, with the answers beside.
+//! [`fn@write`] makes DICOM files of it in any [`Variant`], unfit ones for trying refusals among them, with the answers beside.
 //!
 //! Everything follows from a seed: the same options give the same bytes on the same machine.
 //!

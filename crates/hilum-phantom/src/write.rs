@@ -67,7 +67,7 @@ pub fn write(folder: &Path, options: &PhantomOptions) -> Result<Written, Error> 
     }
 }
 
-/// As [`write`], of a chest at hand: quicker where one chest is written in several variants. Seed and disease are the
+/// As [`fn@write`], of a chest at hand: quicker where one chest is written in several variants. Seed and disease are the
 /// anatomy's, and of [`Variant::TwoPatients`] it is the one patient.
 ///
 /// # Errors
