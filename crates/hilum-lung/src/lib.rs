@@ -7,7 +7,7 @@
 //!                                     └─────────────────────────────┘
 //! ```
 //!
-//! [`choose`] picks the series, [`analyze`] does the rest. Anatomy and lesions are found on coarser grids over the same
+//! [`choose()`] picks the series, [`analyze()`] does the rest. Anatomy and lesions are found on coarser grids over the same
 //! space; what is returned and measured lies on the series' own grid. A scan without lungs is an error that says so.
 //!
 //! This crate reads no files and writes none, and knows no other product.
