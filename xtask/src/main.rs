@@ -44,8 +44,10 @@ fn check(root: &Path) -> Result<()> {
     tidy::check(root)?;
     cargo(root, &["fmt", "--all", "--check"])?;
     cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
-    run(Command::new(cargo_path()).args(doc).env("RUSTDOCFLAGS", "-D warnings").current_dir(root))
+    run(Command::new(cargo_path())
+        .args(["doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .current_dir(root))
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
