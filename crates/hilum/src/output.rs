@@ -10,7 +10,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |file| file.write_all(bytes).map_err(Into::into))
 }
 
-/// As [`write`], for content that is produced while it is written.
+/// As [`write()`], for content that is produced while it is written.
 pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let context = || format!("{} could not be written", path.display());
     let mut name = path.file_name().with_context(context)?.to_owned();
