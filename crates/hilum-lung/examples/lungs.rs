@@ -15,7 +15,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ct = scan.reordered(order);
     let start = Instant::now();
     let lungs = lungs::segment(&ct, None, &LungOptions::default())?;
-    println!("lungs {:.2} s, right {:.0} ml, left {:.0} ml", start.elapsed().as_secs_f64(), lungs.right_ml(), lungs.left_ml());
+    println!(
+        "lungs {:.2} s, right {:.0} ml, left {:.0} ml",
+        start.elapsed().as_secs_f64(),
+        lungs.right_ml(),
+        lungs.left_ml()
+    );
     for note in lungs.notes() {
         println!("  {note}");
     }

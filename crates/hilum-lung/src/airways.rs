@@ -28,8 +28,6 @@ const LARGE_RADIUS_MM: f64 = 2.2;
 pub(crate) struct Airways {
     /// Lumen of the trachea and the large bronchi.
     pub(crate) lumen: Mask,
-    /// The whole tree as far as it was grown, segmental bronchi included.
-    pub(crate) tree: Mask,
     /// Column of the trachea's lowest reliable section: the midline where there is nothing better.
     pub(crate) column: f64,
 }
@@ -60,7 +58,7 @@ pub(crate) fn find(ct: &Volume<i16>, body: &Mask, midline: f64) -> Option<Airway
     }
     let lumen = components::touching(&lumen, &seeds, Connectivity::Corners);
     let lowest = trachea.iter().min_by_key(|s| s.slice)?;
-    Some(Airways { lumen, tree, column: lowest.centre[1] })
+    Some(Airways { lumen, column: lowest.centre[1] })
 }
 
 /// The longest chain of trachea-like sections in consecutive slices.
@@ -75,7 +73,8 @@ fn trachea(ct: &Volume<i16>, body: &Mask, midline: f64) -> Option<Vec<Section>> 
         for section in sections(ct, body, slice, midline) {
             let fits = |chain: &Vec<Section>| {
                 let last = chain.last().expect("chains start with a section");
-                let apart = (0..2).map(|a| ((last.centre[a] - section.centre[a]) * spacing[a + 1]).powi(2)).sum::<f64>();
+                let apart =
+                    (0..2).map(|a| ((last.centre[a] - section.centre[a]) * spacing[a + 1]).powi(2)).sum::<f64>();
                 let ratio = section.area_mm2 / last.area_mm2;
                 apart < (4.0 + spacing[0]).powi(2) && (0.45..2.2).contains(&ratio)
             };

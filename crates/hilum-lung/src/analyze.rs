@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use hilum_findings::{
-    Classification, Findings, FindingsInput, Fissure, FissureConfidence, KindMethod, MeasureError, Model as ModelFinding,
-    NotKnown, Note, OutOfDistribution, Severity, Software, Timings, measure,
+    Classification, Findings, FindingsInput, Fissure, FissureConfidence, KindMethod, MeasureError,
+    Model as ModelFinding, NotKnown, Note, OutOfDistribution, Severity, Software, Timings, measure,
 };
 use hilum_nn::{Engine, EngineError, EngineOptions, Model, ModelCard};
 use hilum_volume::{AxisOrder, LabelMap, Orientation, Volume};

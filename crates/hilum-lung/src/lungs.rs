@@ -190,10 +190,16 @@ impl std::fmt::Display for LungNote {
             Self::Touching => f.write_str("the lungs touch and were parted along their junction"),
             Self::CutAtMidline => f.write_str("the lungs could not be told apart and were cut at the midline"),
             Self::DenseAdded { volume_ml } => {
-                write!(f, "{volume_ml:.0} ml of dense lung against the chest wall were added by their place inside the ribs")
+                write!(
+                    f,
+                    "{volume_ml:.0} ml of dense lung against the chest wall were added by their place inside the ribs"
+                )
             }
             Self::PleuralFluid { volume_ml } => {
-                write!(f, "about {volume_ml:.0} ml between lung and ribs have the density of fluid and are not counted as lung")
+                write!(
+                    f,
+                    "about {volume_ml:.0} ml between lung and ribs have the density of fluid and are not counted as lung"
+                )
             }
         }
     }
@@ -360,7 +366,8 @@ fn note_cuts(labels: &Volume<u8>, notes: &mut Vec<LungNote>) {
     let [slices, rows, columns] = labels.shape();
     let spacing = labels.geometry().spacing_mm();
     let is_lung = |l: u8| matches!(l, RIGHT | LEFT);
-    let area = |s: usize| labels.slice(s).iter().filter(|l| is_lung(**l)).count() as f64 * spacing[1] * spacing[2] / 100.0;
+    let area =
+        |s: usize| labels.slice(s).iter().filter(|l| is_lung(**l)).count() as f64 * spacing[1] * spacing[2] / 100.0;
     let (foot, head) = (area(0), area(slices - 1));
     if foot > CUT_AREA_CM2 {
         notes.push(LungNote::CutAtFoot { area_cm2: foot });

@@ -124,7 +124,8 @@ mod tests {
             let ct = Geometry::axial(shape, PatientPoint([10.0, -20.0, 5.0]), spacing).unwrap();
             let grid = network_grid(&ct, &INPUT).unwrap();
             assert_eq!(grid.shape(), expected);
-            let extent = |g: &Geometry| -> [f64; 3] { std::array::from_fn(|a| g.spacing_mm()[a] * g.shape()[a] as f64) };
+            let extent =
+                |g: &Geometry| -> [f64; 3] { std::array::from_fn(|a| g.spacing_mm()[a] * g.shape()[a] as f64) };
             for a in 0..3 {
                 assert!((extent(&grid)[a] - extent(&ct)[a]).abs() < 1e-9);
             }
