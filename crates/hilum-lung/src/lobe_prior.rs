@@ -1,7 +1,7 @@
 //! Where the fissures lie in an average chest.
 //!
-//! A fissure is a height surface over two of three lung coordinates. Lung coordinates run from −1 to 1 over the lung
-//! (half a percent trimmed at each end): `a` outward to the ribs, `b` to the back, `c` to the head. The heights are
+//! A fissure is a height surface over two of three lung coordinates. Lung coordinates run from −1 to 1 over the
+//! middle nine tenths of the lung (by volume, along each axis, so that a long thin recess does not count): `a` outward to the ribs, `b` to the back, `c` to the head. The heights are
 //! polynomials fitted by least squares to the borders between the lobes of a template that averages 62 healthy adults;
 //! only these coefficients are kept. From them alone the template's lobes come back with a Dice of 0.95 (middle lobe) to
 //! 0.99; see `docs/lungs-and-lobes.md`.
@@ -19,18 +19,18 @@ pub enum FissureKind {
 
 /// Height of the right oblique fissure, degree 4.
 const RIGHT_OBLIQUE: [f64; 15] = [
-    -0.02821, -0.08021, -0.15419, -0.16392, 0.12693, 0.03861, -0.3273, -0.1139, 0.3705, 0.0374, 0.04051, 0.01684,
-    -0.09852, 0.07932, -0.06376,
+    -0.03358, -0.04913, -0.13668, -0.09972, 0.06826, 0.02894, -0.26141, -0.05467, 0.18857, 0.02695, 0.02488, 0.01522,
+    -0.05226, 0.03942, -0.02606,
 ];
 
 /// Height of the left oblique fissure, degree 4.
 const LEFT_OBLIQUE: [f64; 15] = [
-    -0.07895, 0.05417, -0.14223, -0.08098, 0.15162, 0.07868, -0.44902, -0.05286, 0.44008, -0.0048, 0.07869, 0.09303,
-    -0.0414, 0.01571, -0.06813,
+    -0.06437, 0.06609, -0.12588, -0.04554, 0.08565, 0.06212, -0.353, -0.01676, 0.236, -0.0054, 0.03955, 0.06653,
+    -0.02454, 0.02295, -0.02352,
 ];
 
 /// Height of the right horizontal fissure, degree 2.
-const RIGHT_HORIZONTAL: [f64; 6] = [0.12299, -0.09069, -0.25811, 0.0493, -0.01191, -0.08498];
+const RIGHT_HORIZONTAL: [f64; 6] = [0.14105, -0.1072, -0.23005, 0.05021, -0.0096, -0.06455];
 
 /// Lung coordinates of one lung.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +66,7 @@ impl Frame {
                 }
                 counts[a].len() as f64 * spacing_mm[a]
             };
-            let (low, high) = (at(0.005), at(0.995));
+            let (low, high) = (at(0.05), at(0.95));
             middle_mm[a] = 0.5 * (low + high);
             half_mm[a] = (0.5 * (high - low)).max(spacing_mm[a]);
         }
@@ -115,8 +115,8 @@ impl FissureKind {
     /// The range of `u` and of `v` in which the template has the fissure; beyond it the height is held constant.
     pub(crate) fn reach(self) -> [f64; 2] {
         match self {
-            Self::RightHorizontal => [1.1, 1.1],
-            Self::RightOblique | Self::LeftOblique => [1.1, 1.4],
+            Self::RightHorizontal => [1.4, 1.35],
+            Self::RightOblique | Self::LeftOblique => [1.4, 1.55],
         }
     }
 

@@ -19,31 +19,53 @@ const HELD_HU: std::ops::RangeInclusive<f32> = -980.0..=-620.0;
 pub(super) const CELL_MM: f64 = 4.0;
 
 /// The fissure is sought this far to both sides of the average one, in steps of 1 mm.
-pub(super) const REACH_MM: usize = 36;
+pub(super) const REACH_MM: usize = 42;
 
 /// Number of heights per cell.
 pub(super) const HEIGHTS: usize = 2 * REACH_MM + 1;
 
-/// A ridge of the patch medians below this is noise in any scan. In noisy scans the bound rises to the height that all but
-/// [`NOISE_SHARE`] of the ridges of the search stay below; the fissure itself takes about 4 % of them. Chosen on four scans.
+/// A ridge of the patch medians below this is noise in any scan.
 const RIDGE_FROM_HU: f32 = 6.0;
 
-/// See [`RIDGE_FROM_HU`].
-const NOISE_SHARE: f64 = 0.15;
+/// In noisy scans the bound rises to this multiple of the median of all ridges of the search. Chosen on four scans.
+const RIDGE_FROM_MEDIAN: f32 = 0.9;
 
 /// A ridge this much above the noise is certain.
-const RIDGE_SPAN_HU: f32 = 25.0;
+const RIDGE_SPAN_HU: f32 = 12.0;
+
+/// Fissures do not stand out more than this; what does is a vessel, a scar or the edge of something dense.
+const RIDGE_TOO_HIGH_HU: f32 = 90.0;
+
+/// Vessels, consolidation and walls on the working grid; the fissure is not sought in them.
+const DENSE_HU: i16 = -640;
+
+/// Cells to each side over which evidence must go on: with the cell itself about 20 mm.
+const COHERENT_CELLS: isize = 2;
+
+/// How far the best plane stands out from its sides by chance; chosen on four scans.
+const COHERENT_FROM: f32 = 0.08;
+
+/// A mean higher by this is certain.
+const COHERENT_SPAN: f32 = 0.35;
 
 /// What is looked at: the scan itself and its sheets on the working grid, both with the same outer faces.
 pub(super) struct Scan<'a> {
     ct: &'a Volume<i16>,
     sheets: Sheets,
+    /// Working voxels of aerated lung away from its border and from vessels.
+    clear: Mask,
 }
 
 impl<'a> Scan<'a> {
     /// Finds the sheets of both lungs, once for all fissures.
     pub(super) fn new(ct: &'a Volume<i16>, working_ct: &Volume<i16>, lungs: &Mask) -> Self {
-        Self { ct, sheets: sheets(working_ct, lungs) }
+        let dense = working_ct.data().iter().zip(lungs.data()).map(|(hu, lung)| *lung && *hu > DENSE_HU).collect();
+        let dense = Mask::new(working_ct.geometry().clone(), dense).expect("same grid");
+        let mut clear = morphology::erode(lungs, 2.6);
+        for (clear, near_dense) in clear.data_mut().iter_mut().zip(morphology::dilate(&dense, 1.6).data()) {
+            *clear &= !near_dense;
+        }
+        Self { ct, sheets: sheets(working_ct, lungs, &clear), clear }
     }
 
     /// HU at a place in mm from the outer faces (column, row, slice direction), linear between slices, the nearest pixel
@@ -68,12 +90,11 @@ impl<'a> Scan<'a> {
 }
 
 /// The sheets of both lungs.
-fn sheets(ct: &Volume<i16>, lungs: &Mask) -> Sheets {
+fn sheets(ct: &Volume<i16>, lungs: &Mask, clear: &Mask) -> Sheets {
     // Outside the lung, and where it is dense, the local mean of aerated lung stands in: the pleura gives no sheets.
     let aerated =
         Mask::new(ct.geometry().clone(), ct.data().iter().zip(lungs.data()).map(|(hu, l)| *l && *hu < -500).collect())
             .expect("same grid");
-    let inside = morphology::erode(lungs, 2.0);
     let held: Volume<f32> = ct.map(|hu| f32::from(*hu).clamp(*HELD_HU.start(), *HELD_HU.end()));
     let around = filter::gaussian_within(&held, &aerated, 6.0);
     let mut filled = held;
@@ -90,7 +111,7 @@ fn sheets(ct: &Volume<i16>, lungs: &Mask) -> Sheets {
             *value = if around.data()[i] < 0.0 { around.data()[i] } else { mean };
         }
     }
-    let options = HessianOptions { sigma_mm: SIGMA_MM, contrast: CONTRAST_HU, within: Some(&inside) };
+    let options = HessianOptions { sigma_mm: SIGMA_MM, contrast: CONTRAST_HU, within: Some(clear) };
     hessian::sheets(&filled, &options)
 }
 
@@ -139,22 +160,89 @@ impl Evidence {
                 }
             });
         evidence.add_ridges(&ridges);
+        evidence.keep_coherent();
         evidence
     }
 
     /// Joins the ridges to the sheets, those above the noise.
     fn add_ridges(&mut self, ridges: &[f32]) {
-        let of_lung = ridges.iter().zip(&self.inside).filter(|(ridge, inside)| **inside && **ridge != 0.0);
+        let of_lung = ridges.iter().zip(&self.inside).filter(|(ridge, inside)| **inside && **ridge > 0.0);
         let mut known: Vec<f32> = of_lung.map(|(ridge, _)| *ridge).collect();
         if known.is_empty() {
             return;
         }
-        let rank = ((1.0 - NOISE_SHARE) * (known.len() - 1) as f64) as usize;
-        let from = known.select_nth_unstable_by(rank, f32::total_cmp).1.max(RIDGE_FROM_HU);
+        let middle = known.len() / 2;
+        let median = *known.select_nth_unstable_by(middle, f32::total_cmp).1;
+        let from = (RIDGE_FROM_MEDIAN * median).max(RIDGE_FROM_HU);
         for (strength, ridge) in self.strength.iter_mut().zip(ridges) {
-            let faint = ((ridge - from) / RIDGE_SPAN_HU).clamp(0.0, 1.0);
+            let stands_out = ((ridge - from) / RIDGE_SPAN_HU).clamp(0.0, 1.0);
+            let too_high = ((ridge - RIDGE_TOO_HIGH_HU) / RIDGE_TOO_HIGH_HU).clamp(0.0, 0.8);
+            let faint = stands_out * (1.0 - too_high);
             *strength = 1.0 - (1.0 - *strength) * (1.0 - faint);
         }
+    }
+
+    /// Keeps what continues over neighbouring cells: a fissure goes on for centimetres, vessels do not.
+    ///
+    /// Each height becomes the mean strength over the cells within [`COHERENT_CELLS`] on the inclined plane through it that
+    /// gathers most, less that 4 to 8 mm beside it (where vessels crowd, everything seems to go on), weighted by its own.
+    fn keep_coherent(&mut self) {
+        let [nu, nv] = self.cells.map(|n| n as isize);
+        let widened: Vec<f32> = (0..self.strength.len())
+            .map(|at| {
+                let (cell, k) = (at / HEIGHTS, at % HEIGHTS);
+                self.of(cell)[k.saturating_sub(1)..=(k + 1).min(HEIGHTS - 1)].iter().copied().fold(0.0, f32::max)
+            })
+            .collect();
+        let reach = COHERENT_CELLS;
+        let inside = &self.inside;
+        let known: Vec<f32> = inside.iter().map(|i| if *i { 1.0 } else { 0.0 }).collect();
+        let root: Vec<f32> = widened.iter().zip(&known).map(|(w, k)| k * w.sqrt()).collect();
+        let mut coherent = vec![0f32; widened.len()];
+        coherent.par_chunks_mut(HEIGHTS).enumerate().for_each(|(cell, out)| {
+            let (i, j) = (cell as isize / nv, cell as isize % nv);
+            if !inside[cell * HEIGHTS..(cell + 1) * HEIGHTS].iter().any(|v| *v) {
+                return;
+            }
+            for slope_u in -2..=2isize {
+                for slope_v in -2..=2isize {
+                    let (mut sum, mut n) = ([0f32; HEIGHTS], [0f32; HEIGHTS]);
+                    for di in (-reach..=reach).filter(|d| (0..nu).contains(&(i + d))) {
+                        for dj in (-reach..=reach).filter(|d| (0..nv).contains(&(j + d))) {
+                            let from = ((i + di) * nv + j + dj) as usize * HEIGHTS;
+                            let rise = slope_u * di + slope_v * dj;
+                            let (to, start) = ((-rise).max(0) as usize, rise.max(0) as usize);
+                            let length = HEIGHTS - to.max(start);
+                            let other = from + start..from + start + length;
+                            for (s, v) in sum[to..to + length].iter_mut().zip(&root[other.clone()]) {
+                                *s += v;
+                            }
+                            for (n, v) in n[to..to + length].iter_mut().zip(&known[other]) {
+                                *n += v;
+                            }
+                        }
+                    }
+                    for k in 0..HEIGHTS {
+                        // Where the lung ends, half a plane must speak for the whole.
+                        let cells = (2 * reach + 1).pow(2) as f32;
+                        out[k] = out[k].max(sum[k] / n[k].max(0.5 * cells));
+                    }
+                }
+            }
+        });
+        let strength = &mut self.strength;
+        strength.par_chunks_mut(HEIGHTS).zip(coherent.par_chunks(HEIGHTS)).zip(widened.par_chunks(HEIGHTS)).for_each(
+            |((strength, coherent), own)| {
+                for k in 0..HEIGHTS {
+                    let low = &coherent[k.saturating_sub(8)..k.saturating_sub(3)];
+                    let high = &coherent[(k + 4).min(HEIGHTS)..(k + 9).min(HEIGHTS)];
+                    let n = (low.len() + high.len()).max(1) as f32;
+                    let beside = (low.iter().sum::<f32>() + high.iter().sum::<f32>()) / n;
+                    let goes_on = ((coherent[k] - beside - COHERENT_FROM) / COHERENT_SPAN).clamp(0.0, 1.0);
+                    strength[k] = goes_on * own[k].sqrt();
+                }
+            },
+        );
     }
 
     /// No evidence at all: the surface keeps its course.
@@ -202,8 +290,14 @@ pub(super) fn base(kind: FissureKind, cells: [usize; 2], i: f64, j: f64) -> (f64
     (((i + 0.5) / cells[0] as f64 * 2.0 - 1.0) * u, ((j + 0.5) / cells[1] as f64 * 2.0 - 1.0) * v)
 }
 
-/// Samples per side of the patch over which a cell is averaged, 1.1 mm apart.
+/// Samples per side of the patch over which a cell is averaged, [`SAMPLE_MM`] apart.
 const PATCH: usize = 7;
+
+/// See [`PATCH`].
+const SAMPLE_MM: f64 = 1.1;
+
+/// Slopes against the course, along u and along v, at which a patch is tried.
+const LOCAL_TILTS: [f64; 3] = [-0.4, 0.0, 0.4];
 
 /// One cell and the course of the surface around it.
 struct Cell<'a> {
@@ -226,7 +320,7 @@ impl<'a> Cell<'a> {
         course: &impl Fn(f64, f64) -> f64,
     ) -> Self {
         let mut patch = Vec::with_capacity(PATCH * PATCH);
-        let step = 1.1 / CELL_MM;
+        let step = SAMPLE_MM / CELL_MM;
         for p in 0..PATCH {
             for q in 0..PATCH {
                 let off = |k: usize| (k as f64 - (PATCH / 2) as f64) * step;
@@ -256,38 +350,68 @@ impl<'a> Cell<'a> {
         (strength, inside, ridges): (&mut [f32], &mut [bool], &mut [f32]),
     ) {
         let grid = scan.sheets.strength.geometry();
-        let mut profile = [f32::NAN; HEIGHTS];
-        let mut values = Vec::with_capacity(self.patch.len());
+        let mut profiles = vec![[f32::NAN; HEIGHTS]; self.patch.len()];
         for k in 0..HEIGHTS {
-            values.clear();
-            let (mut sheets, mut near) = (0f32, 0f32);
+            let (mut sheets, mut near, mut known) = (0f32, 0f32, 0usize);
             for (sample, [u, v, start]) in self.patch.iter().enumerate() {
                 let w = start + (k as f64 - REACH_MM as f64) * self.height_per_mm;
                 let q = self.kind.lung_from_surface([*u, *v, w]);
                 let mm = self.frame.mm_from_lung(q);
                 let Some(at) = offset_of(grid, mm) else { continue };
-                if !belongs(q, at) {
+                if !scan.clear.data()[at] || !belongs(q, at) {
                     continue;
                 }
                 if let Some(hu) = scan.value(mm) {
-                    values.push(hu);
+                    profiles[sample][k] = hu;
+                    known += 1;
                 }
-                let (p, r) = (sample / PATCH, sample % PATCH);
-                if p % 2 == 1 && r % 2 == 1 {
+                if sample / PATCH % 2 == 1 && sample % PATCH % 2 == 1 {
                     near += 1.0;
                     sheets += self.along_normal(scan, at);
                 }
             }
-            if values.len() * 2 >= self.patch.len() && near > 0.0 {
+            if known * 2 >= self.patch.len() && near > 0.0 {
                 inside[k] = true;
                 strength[k] = sheets / near;
-                let middle = values.len() / 2;
-                profile[k] = *values.select_nth_unstable_by(middle, f32::total_cmp).1;
             }
         }
-        for (k, out) in ridges.iter_mut().enumerate() {
-            *out = ridge(&profile, k);
+        if !inside.iter().any(|i| *i) {
+            return;
         }
+        for tilt_u in LOCAL_TILTS {
+            for tilt_v in LOCAL_TILTS {
+                let profile = self.median_profile(&profiles, inside, [tilt_u, tilt_v]);
+                for (k, out) in ridges.iter_mut().enumerate() {
+                    *out = out.max(ridge(&profile, k));
+                }
+            }
+        }
+    }
+
+    /// The median over the patch at each height, where the patch leans by `tilt` mm per mm against the course.
+    fn median_profile(&self, profiles: &[[f32; HEIGHTS]], inside: &[bool], tilt: [f64; 2]) -> [f32; HEIGHTS] {
+        let lean: Vec<isize> = (0..profiles.len())
+            .map(|sample| {
+                let off = |k: usize| (k as f64 - (PATCH / 2) as f64) * SAMPLE_MM;
+                (off(sample / PATCH) * tilt[0] + off(sample % PATCH) * tilt[1]).round() as isize
+            })
+            .collect();
+        let mut out = [f32::NAN; HEIGHTS];
+        let mut values = Vec::with_capacity(profiles.len());
+        for k in (0..HEIGHTS).filter(|k| inside[*k]) {
+            values.clear();
+            for (profile, lean) in profiles.iter().zip(&lean) {
+                let at = k.checked_add_signed(*lean).filter(|at| *at < HEIGHTS);
+                if let Some(value) = at.map(|at| profile[at]).filter(|v| !v.is_nan()) {
+                    values.push(value);
+                }
+            }
+            if values.len() * 2 >= profiles.len() {
+                let middle = values.len() / 2;
+                out[k] = *values.select_nth_unstable_by(middle, f32::total_cmp).1;
+            }
+        }
+        out
     }
 
     /// Strength of the sheet at a voxel as far as it runs along the course.

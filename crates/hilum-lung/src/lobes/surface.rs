@@ -10,7 +10,7 @@ use crate::lobe_prior::{FissureKind, Frame};
 use rayon::prelude::*;
 
 /// Evidence of this strength at the chosen height (within 2 mm) counts as the fissure seen.
-const SEEN: f32 = 0.22;
+const SEEN: f32 = 0.25;
 
 /// A fissure as it lies in one patient.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Surface {
 
     /// How well the surface explains the scan: what is seen beyond chance, less for being far from the average.
     pub(super) fn merit(&self) -> f64 {
-        self.strength - 0.015 * (self.moved_mm / 12.0).powi(2)
+        self.strength - 0.03 * (self.moved_mm / 12.0).powi(2)
     }
 
     /// Height above the surface, in lung coordinates, of a place in lung coordinates; positive above (and in front).
@@ -101,7 +101,7 @@ fn align(evidence: &Evidence) -> Vec<Vec<f64>> {
     let present: Vec<usize> = (0..evidence.len()).filter(within).collect();
     let steps = |range: i32, step: usize| (-range..=range).step_by(step).map(f64::from);
     let mut tried = Vec::new();
-    for shift in steps(28, 2) {
+    for shift in steps(34, 2) {
         for tilt_u in steps(15, 5) {
             for tilt_v in steps(20, 5) {
                 let mut sum = 0.0;
@@ -113,7 +113,7 @@ fn align(evidence: &Evidence) -> Vec<Vec<f64>> {
                     }
                 }
                 // Prior spreads: how far fissures stray from the average as a whole (mm); assumed, not measured.
-                let unusual = (shift / 14.0f64).powi(2) + (tilt_u / 12.0f64).powi(2) + (tilt_v / 14.0f64).powi(2);
+                let unusual = (shift / 16.0f64).powi(2) + (tilt_u / 12.0f64).powi(2) + (tilt_v / 14.0f64).powi(2);
                 tried.push((sum / present.len().max(1) as f64 - 0.008 * unusual, [shift, tilt_u, tilt_v]));
             }
         }
