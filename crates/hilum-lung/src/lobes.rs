@@ -221,3 +221,6 @@ fn divide(
     });
     LabelMap::new(Volume::new(geometry, lobes).expect("one label per voxel"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -452,3 +452,6 @@ fn sample(volume: &Volume<f32>, onto: &Geometry) -> Volume<f32> {
     });
     Volume::new(onto.clone(), data).expect("one value per voxel")
 }
+
+#[cfg(test)]
+mod tests;
