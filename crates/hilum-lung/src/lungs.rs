@@ -329,7 +329,7 @@ pub fn segment(
     let mut labels = found.labels;
     check_height(&labels)?;
     if options.include_dense {
-        let added = dense::complete(&working_ct, &body, excluded.as_ref(), network.as_ref(), &mut labels);
+        let added = dense::complete(&working_ct, &body, excluded.as_ref(), network.as_ref(), midline, &mut labels);
         let [dense_ml, fluid_ml] = [added.consolidated_ml, added.fluid_ml].map(|v| v[0] + v[1]);
         if dense_ml > 10.0 {
             notes.push(LungNote::DenseAdded { volume_ml: dense_ml });

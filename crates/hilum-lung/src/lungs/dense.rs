@@ -18,9 +18,15 @@ const CLOSE_MM: f64 = 6.0;
 /// Consolidated lung on the working grid; fat lies below, contrast and bone above.
 const CONSOLIDATED_HU: std::ops::Range<i16> = -400..220;
 
-/// Mean HU that parts consolidation (30 to 60, more with contrast) from effusion (0 to 20): Hansell et al. 2008,
-/// DOI 10.1148/radiol.2462070712, gives no number; chosen between the two, not tuned.
-const FLUID_BELOW_HU: f32 = 24.0;
+/// Mean HU of pleural fluid without blood or contrast. Consolidation is denser (30 to 60, more with contrast), or less
+/// dense where air remains in it. Chosen between the two, not tuned on patients.
+const FLUID_HU: std::ops::Range<f32> = -8.0..24.0;
+
+/// Fluid is even: within [`LOCAL_MM`] it varies by noise alone. Consolidation holds bronchi with air and vessels.
+const FLUID_DEVIATION_HU: f32 = 40.0;
+
+/// Reach (standard deviation) of local mean and deviation.
+const LOCAL_MM: f64 = 4.0;
 
 /// A gap wider than the patient's usual one by this much holds more than pleura and muscle.
 const EXTRA_GAP_MM: f64 = 8.0;
@@ -34,6 +40,9 @@ const MIN_SECTION_MM2: f64 = 1200.0;
 /// Ribs are oblique: those within this height stand for the wall at one level.
 const RIB_REACH_MM: f64 = 9.0;
 
+/// Spine, aorta and most of the heart lie within this of the midline.
+const BESIDE_SPINE_MM: f64 = 42.0;
+
 /// Directions per section.
 const RAYS: usize = 180;
 
@@ -45,16 +54,17 @@ pub(super) struct Added {
     pub(super) fluid_ml: [f64; 2],
 }
 
-/// Completes `labels` (aerated lung) by dense lung.
+/// Completes `labels` (aerated lung) by dense lung; `midline` is the column of the middle of the body.
 pub(super) fn complete(
     ct: &Volume<i16>,
     body: &Mask,
     airways: Option<&Mask>,
     network: Option<&Volume<f32>>,
+    midline: f64,
     labels: &mut Volume<u8>,
 ) -> Added {
     close_notches(ct, body, airways, labels);
-    let added = fill_against_ribs(ct, body, airways, labels);
+    let added = fill_against_ribs(ct, body, airways, midline, labels);
     if let Some(network) = network {
         add_from_network(ct, body, airways, network, labels);
     }
@@ -119,11 +129,17 @@ struct Ray {
 }
 
 /// Fills wide dense gaps between lung and ribs, where they are consolidation; measures those that are fluid.
-fn fill_against_ribs(ct: &Volume<i16>, body: &Mask, airways: Option<&Mask>, labels: &mut Volume<u8>) -> Added {
+fn fill_against_ribs(
+    ct: &Volume<i16>,
+    body: &Mask,
+    airways: Option<&Mask>,
+    midline: f64,
+    labels: &mut Volume<u8>,
+) -> Added {
     let bone = ribs(ct, body, labels);
     let mut added = Added { consolidated_ml: [0.0; 2], fluid_ml: [0.0; 2] };
     for (which, side) in [RIGHT, LEFT].into_iter().enumerate() {
-        let rays = cast(labels, &bone, side);
+        let rays = cast(labels, &bone, side, midline);
         let mut gaps: Vec<f64> = rays.iter().map(|r| r.rib_mm - r.lung_mm).filter(|g| *g < 15.0).collect();
         if gaps.len() < 50 {
             continue;
@@ -131,14 +147,9 @@ fn fill_against_ribs(ct: &Volume<i16>, body: &Mask, airways: Option<&Mask>, labe
         gaps.sort_by(f64::total_cmp);
         let usual = gaps[gaps.len() / 2];
         let gap = gap_voxels(ct, labels, airways, &rays, usual, side);
-        let density = filter::gaussian_within(&ct.map(|hu| f32::from(*hu)), &gap, 3.0);
-        let dense = |wanted: bool| {
-            let voxels =
-                gap.data().iter().zip(density.data()).map(|(g, d)| *g && (*d >= FLUID_BELOW_HU) == wanted).collect();
-            Mask::new(gap.geometry().clone(), voxels).expect("same grid")
-        };
-        let solid = morphology::open(&dense(true), 2.2);
-        added.fluid_ml[which] = morphology::open(&dense(false), 2.2).volume_ml();
+        let (lung, fluid) = parted(ct, &gap);
+        let solid = morphology::open(&lung, 2.2);
+        added.fluid_ml[which] = morphology::open(&fluid, 2.2).volume_ml();
         added.consolidated_ml[which] = solid.volume_ml();
         for (label, s) in labels.data_mut().iter_mut().zip(solid.data()) {
             if *s && *label == NONE {
@@ -147,6 +158,22 @@ fn fill_against_ribs(ct: &Volume<i16>, body: &Mask, airways: Option<&Mask>, labe
         }
     }
     added
+}
+
+/// Parts the dense gap into consolidated lung and pleural fluid.
+fn parted(ct: &Volume<i16>, gap: &Mask) -> (Mask, Mask) {
+    let hu = ct.map(|hu| f32::from(*hu));
+    let mean = filter::gaussian_within(&hu, gap, LOCAL_MM);
+    let mean_square = filter::gaussian_within(&hu.map(|v| v * v), gap, LOCAL_MM);
+    let is_fluid = |i: usize| {
+        let variance = mean_square.data()[i] - mean.data()[i].powi(2);
+        FLUID_HU.contains(&mean.data()[i]) && variance < FLUID_DEVIATION_HU.powi(2)
+    };
+    let pick = |fluid: bool| {
+        let voxels = gap.data().iter().enumerate().map(|(i, g)| *g && is_fluid(i) == fluid).collect();
+        Mask::new(gap.geometry().clone(), voxels).expect("same grid")
+    };
+    (pick(false), pick(true))
 }
 
 /// Bone outside the lungs, spread over the height of an intercostal space.
@@ -169,7 +196,7 @@ fn ribs(ct: &Volume<i16>, body: &Mask, labels: &Volume<u8>) -> Mask {
 }
 
 /// Rays to the side and to the back from the middle of every section of one lung.
-fn cast(labels: &Volume<u8>, bone: &Mask, side: u8) -> Vec<Ray> {
+fn cast(labels: &Volume<u8>, bone: &Mask, side: u8, midline: f64) -> Vec<Ray> {
     let [slices, rows, columns] = labels.shape();
     let [_, row_mm, column_mm] = labels.geometry().spacing_mm();
     let step = 0.7 * row_mm.min(column_mm);
@@ -187,9 +214,15 @@ fn cast(labels: &Volume<u8>, bone: &Mask, side: u8) -> Vec<Ray> {
             continue;
         }
         let middle = sum.map(|v| v / n as f64);
-        for ray in 0..RAYS {
-            // 0 points to the side, positive to the back. In front lie heart and fat, towards the middle the mediastinum.
-            let angle = (ray as f64 / RAYS as f64 * 135.0 - 25.0).to_radians();
+        // 0 points to the side, positive to the back. In front lie heart and fat, towards the middle the mediastinum.
+        let fan = (0..RAYS).map(|ray| (middle, (ray as f64 / RAYS as f64 * 135.0 - 25.0).to_radians()));
+        // A consolidation behind moves the middle forward and aside; rays straight to the back still meet all of it.
+        let aside = |column: &usize| outward * (*column as f64 - midline) * column_mm > BESIDE_SPINE_MM;
+        let straight = (0..columns).filter(aside).filter_map(|column| {
+            let first = (0..rows).find(|row| section[row * columns + column] == side)?;
+            Some(([first as f64 * row_mm, column as f64 * column_mm], std::f64::consts::FRAC_PI_2))
+        });
+        for (middle, angle) in fan.chain(straight) {
             let direction = [angle.sin(), outward * angle.cos()];
             let (mut lung_mm, mut rib_mm) = (None, None);
             for k in 0.. {
