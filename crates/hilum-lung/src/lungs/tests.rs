@@ -116,7 +116,8 @@ fn find(chest: &Chest) -> Lungs {
 
 /// Why a scan is refused.
 fn refusal(ct: &Volume<i16>) -> LungError {
-    segment(ct, None, &LungOptions::default()).err().expect("no chest is shown")
+    let Err(error) = segment(ct, None, &LungOptions::default()) else { panic!("lungs were found") };
+    error
 }
 
 fn has(lungs: &Lungs, code: &str) -> bool {
