@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cases::Slice;
+use crate::inserted;
 use crate::network::normal;
 
 /// Strength of the augmentation. All zeros (and scale 1) leaves the slice as it is.
@@ -31,6 +32,8 @@ pub struct Augmentation {
     pub noise: f32,
     /// Probability of blurring or sharpening.
     pub blur: f32,
+    /// Probability of lesions drawn into the healthy lung of a slice whose lung is labelled.
+    pub inserted_lesions: f32,
 }
 
 impl Default for Augmentation {
@@ -45,6 +48,7 @@ impl Default for Augmentation {
             local_contrast: 0.6,
             noise: 0.06,
             blur: 0.3,
+            inserted_lesions: 0.0,
         }
     }
 }
@@ -62,6 +66,7 @@ impl Augmentation {
             local_contrast: 0.0,
             noise: 0.0,
             blur: 0.0,
+            inserted_lesions: 0.0,
         }
     }
 }
@@ -83,6 +88,9 @@ pub struct Example {
 pub fn example(slice: &Slice, settings: &Augmentation, size: usize, seed: u64) -> Example {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut example = sample(slice, settings, size, &mut random);
+    if settings.inserted_lesions > 0.0 && slice.known.lung && random.f32() < settings.inserted_lesions {
+        inserted::insert(&mut example, &mut random);
+    }
     if settings.blur > 0.0 && random.f32() < settings.blur {
         // Negative sharpens.
         let amount = between(&mut random, -0.7, 1.0);
@@ -110,7 +118,7 @@ pub fn example(slice: &Slice, settings: &Augmentation, size: usize, seed: u64) -
     example
 }
 
-fn between(random: &mut fastrand::Rng, low: f32, high: f32) -> f32 {
+pub(crate) fn between(random: &mut fastrand::Rng, low: f32, high: f32) -> f32 {
     low + (high - low) * random.f32()
 }
 
@@ -250,7 +258,7 @@ fn blend(image: &mut [f32], other: &[f32], amount: f32) {
 }
 
 /// Mean over `2 radius + 1` squared pixels, cut at the edges; by running sums, so the radius costs nothing.
-fn box_mean(image: &[f32], size: usize, radius: usize) -> Vec<f32> {
+pub(crate) fn box_mean(image: &[f32], size: usize, radius: usize) -> Vec<f32> {
     let mut rows = vec![0.0; size * size];
     for row in 0..size {
         line_mean(&image[row * size..(row + 1) * size], &mut rows[row * size..(row + 1) * size], radius);

@@ -25,6 +25,7 @@ mod curve;
 mod error;
 mod evaluate;
 mod fast;
+mod inserted;
 mod kernels;
 mod loss;
 mod metrics;
