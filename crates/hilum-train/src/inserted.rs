@@ -1,4 +1,5 @@
-//! Lesions drawn into healthy lung, so that the network meets the small and the faint ones that labelled sets leave out.
+//! Lesions drawn into healthy lung, so that the network meets those that labelled sets leave out: the small and faint,
+//! and the lobe that is consolidated from end to end.
 //!
 //! The idea is that of lesion synthesis (Yao et al., NormNet, IEEE TMI 2021, doi:10.1109/TMI.2021.3069183), reduced to
 //! what a slice needs: an ellipse with a wavering border, a blurred edge and an uneven inside pulls the grey of the
@@ -8,9 +9,9 @@ use crate::augment::{Example, between, box_mean};
 use crate::network::normal;
 
 /// Pixels along the long half axis of the smallest and the largest lesion.
-const RADIUS: [f32; 2] = [1.8, 16.0];
+const RADIUS: [f32; 2] = [1.8, 45.0];
 /// Share of the way from lung to soft tissue at the heart of the faintest and the densest lesion.
-const OPACITY: [f32; 2] = [0.14, 0.75];
+const OPACITY: [f32; 2] = [0.14, 1.0];
 /// At most so many in one slice.
 const COUNT_MAX: usize = 3;
 
@@ -76,7 +77,7 @@ fn draw(example: &mut Example, centre: usize, tissue: f32, random: &mut fastrand
                 continue;
             }
             let place = (y + reach - row as usize) * patch + x + reach - column as usize;
-            let share = (opacity * inside * (1.0 + unevenness * grain[place])).clamp(0.0, 0.9);
+            let share = (opacity * inside * (1.0 + unevenness * grain[place])).clamp(0.0, 0.97);
             let grey = &mut example.image[at];
             *grey += share * (tissue - *grey).max(0.0);
             if inside >= 0.5 {
