@@ -90,6 +90,14 @@ pub enum EngineError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// Another runtime failed while it ran the network.
+    #[error("{runtime} could not run the network: {reason}")]
+    Runtime {
+        /// Its name.
+        runtime: &'static str,
+        /// What it said.
+        reason: String,
+    },
 }
 
 /// A network with its weights, ready to run on this processor.
