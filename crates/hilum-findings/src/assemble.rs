@@ -116,7 +116,8 @@ impl Findings {
     #[must_use]
     pub fn refused(input: RefusalInput) -> Self {
         let series = input.series.unwrap_or_default();
-        let reason = format!("The study was not analysed: {}", input.reason);
+        let note = Note::new(input.code, Severity::Severe, input.reason);
+        let reason = format!("The study was not analysed. {}", note.text);
         let everything = [
             "series",
             "anatomy",
@@ -134,7 +135,7 @@ impl Findings {
             series,
             quality: Quality {
                 usable: false,
-                reasons: vec![Note::new(input.code, Severity::Severe, input.reason)],
+                reasons: vec![note],
                 ..Quality::default()
             },
             not_known: everything.map(|field| NotKnown::new(field, reason.clone())).into(),

@@ -52,11 +52,18 @@ pub struct Definition {
 }
 
 impl Note {
-    /// A note.
+    /// A note. Its text becomes a sentence: a capital at the start, a stop at the end.
     #[must_use]
-    pub fn new(code: impl Into<String>, severity: Severity, text: impl Into<String>) -> Self {
-        Self { code: code.into(), severity, text: text.into() }
+    pub fn new(code: impl Into<String>, severity: Severity, text: impl AsRef<str>) -> Self {
+        Self { code: code.into(), severity, text: sentence(text.as_ref()) }
     }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim().chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if text.trim_end().ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
 }
 
 impl NotKnown {
@@ -64,5 +71,22 @@ impl NotKnown {
     #[must_use]
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn sentences_begin_and_end_as_such() {
+        for (text, expected) in [
+            ("no lungs found: 0 ml", "No lungs found: 0 ml."),
+            ("It is one already.", "It is one already."),
+            ("ärger", "Ärger."),
+            (" 5 mm slices", "5 mm slices."),
+        ] {
+            assert_eq!(sentence(text), expected);
+        }
     }
 }

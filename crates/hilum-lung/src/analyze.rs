@@ -275,7 +275,7 @@ fn quality_notes(lungs: &Lungs, lobes: &Lobes, card: &ModelCard, ct: &Volume<i16
         .iter()
         .map(|note| {
             let severity = if note.is_serious() { Severity::Severe } else { Severity::Info };
-            Note::new(note.code(), severity, sentence(&note.to_string()))
+            Note::new(note.code(), severity, note.to_string())
         })
         .collect();
     if lobes.confidence().iter().any(|c| *c < 0.3) {
@@ -303,11 +303,4 @@ fn not_known(slices_have_probability: bool) -> Vec<NotKnown> {
         reasons.push(NotKnown::new("lesions.slices[].probability", reason));
     }
     reasons
-}
-
-/// With a capital at the start and a stop at the end.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }

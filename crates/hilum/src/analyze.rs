@@ -49,12 +49,13 @@ pub(crate) fn read_and_write(
             software: machine::software(),
             series,
             code: code.into(),
-            reason: reason.clone(),
+            reason,
         });
+        let sentence = findings.quality.reasons[0].text.clone();
         findings.timings_s.total = Some(started.elapsed().as_secs_f64());
         write_files(out, &mut findings, None, language, started)?;
         progress.finish();
-        Err(Refused(reason).into())
+        Err(Refused(sentence).into())
     };
     let study = match read(input, series_uid, progress) {
         Ok(study) => study,

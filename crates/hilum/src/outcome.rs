@@ -30,7 +30,7 @@ impl std::error::Error for WrongUsage {}
 pub(crate) fn exit_code(done: anyhow::Result<()>) -> ExitCode {
     let Err(error) = done else { return ExitCode::SUCCESS };
     if let Some(refused) = error.downcast_ref::<Refused>() {
-        eprintln!("refused: {refused}");
+        eprintln!("Refused: {refused}");
         return ExitCode::from(3);
     }
     eprintln!("error: {error:#}");
