@@ -11,6 +11,9 @@
 //! then. Convolutions are computed directly, sixteen channels at a time, with AVX-512, AVX2 or portable kernels chosen
 //! when the program runs ([`available_kernels`]). The logits are the same for any number of threads.
 //!
+//! [`to_onnx`] writes any network as an ONNX file. The engine is one [`Runtime`]; the feature `onnxruntime` adds another,
+//! ONNX Runtime, for GPUs and for networks that are not ours. It is off by default: the engine needs nothing installed.
+//!
 //! [`run_slices`] and [`run_tiled`] take inputs of any size and hand out logits slice by slice.
 //!
 //! ```
@@ -48,15 +51,21 @@ mod engine;
 mod graph;
 mod kernels;
 mod onnx;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
+mod runtime;
 mod tiling;
 mod unet;
 mod weights;
 
 pub use card::{CardError, Data, Input, Model, ModelCard, Output, WeightFile};
-pub use engine::{Engine, EngineError, EngineOptions, ExecutionPlan};
+pub use engine::{Algorithm, Engine, EngineError, EngineOptions, ExecutionPlan};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};
 pub use kernels::{Kernel, KernelStatus, available_kernels};
 pub use onnx::{ONNX_INPUT, ONNX_OPSET, ONNX_OUTPUT, OnnxError, to_onnx};
+#[cfg(feature = "onnxruntime")]
+pub use onnxruntime::{OnnxDevice, OnnxNetwork, OnnxRuntime, OnnxRuntimeError, OnnxSession};
+pub use runtime::Runtime;
 pub use tiling::{Blend, Region, Tiling, TilingError, run_slices, run_tiled};
 pub use unet::{Activation, Norm, Stem, UNet};
 pub use weights::{WeightTensor, Weights, WeightsError, sha256_hex};

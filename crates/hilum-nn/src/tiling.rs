@@ -5,6 +5,8 @@
 //! large for the memory, go through [`run_tiled`].
 
 use crate::engine::{Engine, EngineError};
+use crate::graph::Graph;
+use crate::runtime::Runtime;
 
 /// How [`run_tiled`] cuts a volume and joins the results.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,7 +82,7 @@ impl Region {
 /// # Errors
 /// As [`Engine::plan`].
 pub fn run_slices(
-    engine: &Engine,
+    runtime: &(impl Runtime + ?Sized),
     count: usize,
     size: [usize; 2],
     padding_value: f32,
@@ -88,23 +90,23 @@ pub fn run_slices(
     take: impl Fn(usize, &[f32]) + Sync + Send,
 ) -> Result<(), EngineError> {
     let size = [1, size[0], size[1]];
-    let padded = padded_size(engine, size);
+    let padded = padded_size(runtime.graph(), size);
     if padded == size {
-        return engine.run_each(size, count, fill, take);
+        return runtime.run_each(size, count, &fill, &take);
     }
     let voxels = size[1] * size[2];
     let fill = |index: usize, target: &mut [f32]| {
-        let mut slice = vec![0.0; engine.graph().input_channels() * voxels];
+        let mut slice = vec![0.0; runtime.graph().input_channels() * voxels];
         fill(index, &mut slice);
         target.fill(padding_value);
         copy_rows(&slice, size, target, padded);
     };
     let take = |index: usize, logits: &[f32]| {
-        let mut cropped = vec![0.0; engine.graph().output_channels() * voxels];
+        let mut cropped = vec![0.0; runtime.graph().output_channels() * voxels];
         copy_rows(logits, padded, &mut cropped, size);
         take(index, &cropped);
     };
-    engine.run_each(padded, count, fill, take)
+    runtime.run_each(padded, count, &fill, &take)
 }
 
 /// Runs a network over a volume of `size` `[slices, rows, columns]` in patches.
@@ -126,7 +128,7 @@ pub fn run_tiled(
     if size.contains(&0) {
         return Err(EngineError::EmptyInput { size }.into());
     }
-    let padded = padded_size(engine, size);
+    let padded = padded_size(engine.graph(), size);
     let patch: [usize; 3] = std::array::from_fn(|axis| tiling.patch[axis].min(padded[axis]));
     let plan = engine.plan(patch)?;
     let origins = origins(engine, padded, patch, tiling.blend)?;
@@ -161,8 +163,8 @@ pub fn run_tiled(
 }
 
 /// The next larger size the network divides.
-fn padded_size(engine: &Engine, size: [usize; 3]) -> [usize; 3] {
-    let divisor = engine.graph().size_divisor();
+fn padded_size(graph: &Graph, size: [usize; 3]) -> [usize; 3] {
+    let divisor = graph.size_divisor();
     std::array::from_fn(|axis| size[axis].next_multiple_of(divisor[axis]))
 }
 

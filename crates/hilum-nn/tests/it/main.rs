@@ -2,4 +2,6 @@
 
 mod engine;
 mod naive;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
 mod tiling;
