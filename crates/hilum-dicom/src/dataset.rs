@@ -6,9 +6,9 @@
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
 use crate::Limits;
+use crate::charset::Charset;
 use crate::syntax::Encoding;
 
 const ITEM: Tag = Tag(0xFFFE, 0xE000);
@@ -57,14 +57,14 @@ pub(crate) struct Dataset<'a> {
     /// Bytes before those.
     pixel_offset: usize,
     limits: &'a Limits,
-    charset: SpecificCharacterSet,
+    charset: Charset,
     depth: usize,
 }
 
 impl<'a> Dataset<'a> {
     /// Walks `bytes` up to the pixel data, or to the end if there are none.
     pub(crate) fn parse(bytes: &'a [u8], encoding: Encoding, limits: &'a Limits) -> Result<Self, Fault> {
-        Self::parse_item(bytes, encoding, limits, 0, SpecificCharacterSet::default())
+        Self::parse_item(bytes, encoding, limits, 0, Charset::default())
     }
 
     /// Walks the file meta information: group 2, always Explicit VR Little Endian (PS3.10 7.1). Returns the elements and
@@ -75,7 +75,7 @@ impl<'a> Dataset<'a> {
         while walk.peek_group() == Some(2) {
             elements.push(walk.element(0)?);
         }
-        let (at, charset) = (walk.at, SpecificCharacterSet::default());
+        let (at, charset) = (walk.at, Charset::default());
         Ok((
             Self { elements, encoding: Encoding::EXPLICIT, pixels: None, pixel_offset: 0, limits, charset, depth: 0 },
             at,
@@ -87,7 +87,7 @@ impl<'a> Dataset<'a> {
         encoding: Encoding,
         limits: &'a Limits,
         depth: usize,
-        charset: SpecificCharacterSet,
+        charset: Charset,
     ) -> Result<Self, Fault> {
         let mut walk = Walk { bytes, at: 0, encoding, limits, elements_left: limits.max_elements };
         let mut elements = Vec::new();
@@ -104,10 +104,8 @@ impl<'a> Dataset<'a> {
         }
         let pixel_offset = walk.at;
         let mut dataset = Self { elements, encoding, pixels, pixel_offset, limits, charset, depth };
-        if let Some(code) = dataset.bytes(tags::SPECIFIC_CHARACTER_SET) {
-            let code = String::from_utf8_lossy(code);
-            let first = code.split('\\').find(|c| !c.trim().is_empty()).unwrap_or_default();
-            dataset.charset = SpecificCharacterSet::from_code(first.trim()).unwrap_or_default();
+        if let Some(value) = dataset.bytes(tags::SPECIFIC_CHARACTER_SET) {
+            dataset.charset = Charset::of(value);
         }
         Ok(dataset)
     }
@@ -138,7 +136,7 @@ impl<'a> Dataset<'a> {
     /// The text, trimmed of padding; `None` if absent or empty. Backslashes separate several values.
     pub(crate) fn text(&self, tag: Tag) -> Option<String> {
         let bytes = self.bytes(tag)?;
-        let text = self.charset.decode(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned());
+        let text = self.charset.decode(bytes);
         let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         (!text.is_empty()).then(|| text.to_owned())
     }

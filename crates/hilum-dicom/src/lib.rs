@@ -47,16 +47,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attributes;
+mod charset;
+mod code;
 mod codec;
+pub mod codes;
+mod colour;
 mod dataset;
+mod decimal;
 mod error;
 mod frame;
 mod image;
 mod limits;
 pub mod nifti;
 mod note;
+mod origin;
 mod part10;
+mod result_file;
 mod scan;
+mod segment;
+mod segmentation;
+mod segmentation_frames;
 mod series;
 mod source;
 mod stack;
@@ -65,10 +76,17 @@ mod uid;
 mod write_capture;
 mod write_ct;
 
+pub use code::Code;
 pub use error::{Error, Refusal};
 pub use limits::Limits;
 pub use note::{Note, NoteKind, Severity};
+pub use origin::Origin;
+pub use result_file::{Device, Moment, ResultContext, ResultFile};
 pub use scan::{PlaneOrientation, Scan, SeriesSummary, SkipReason, Skipped, scan};
+pub use segment::{Algorithm, Segment, Tracking};
+pub use segmentation::{
+    LabelSet, Segmentation, SegmentationTitle, binary_segmentation, label_map_segmentation, probability_segmentation,
+};
 pub use series::{Series, SourceInstance, load};
 pub use source::Source;
 pub use uid::uid_from_seed;

@@ -1,0 +1,244 @@
+//! Writes small CT series of every kind of geometry with known labels, and all results on them, for other programs to read:
+//! `cargo run -p hilum-dicom --example results_for_peers -- FOLDER`
+//!
+//! `tests/peers/check.py` then reads them with highdicom, dcmqi, dcmtk and dicom3tools.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use hilum_dicom::{
+    Algorithm, CtSeriesDescription, Device, LabelSet, Limits, Moment, Origin, ResultContext, Segment,
+    SegmentationTitle, Source, Tracking, binary_segmentation, codes, ct_images, label_map_segmentation, load,
+    probability_segmentation, scan,
+};
+use hilum_volume::{Geometry, LabelMap, PatientPoint, PatientVector, Volume};
+
+/// Odd sizes, so that frames of bits do not end with a byte.
+const SHAPE: [usize; 3] = [23, 37, 41];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::args_os().nth(1).ok_or("usage: results_for_peers FOLDER")?;
+    for (name, axes) in grids() {
+        write_case(&Path::new(&folder).join(name), axes, name)?;
+    }
+    Ok(())
+}
+
+/// Directions of slices, rows and columns; not of unit length.
+fn grids() -> [(&'static str, [[f64; 3]; 3]); 8] {
+    let axial = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
+    // Turned about all axes; an orthogonal matrix of rational numbers.
+    let oblique =
+        [[-2.0 / 7.0, 3.0 / 7.0, 6.0 / 7.0], [3.0 / 7.0, 6.0 / 7.0, -2.0 / 7.0], [6.0 / 7.0, -2.0 / 7.0, 3.0 / 7.0]];
+    [
+        ("axial", axial),
+        ("oblique", oblique),
+        ("left-handed", [axial[0], axial[1], [-1.0, 0.0, 0.0]]),
+        ("tilted-gantry", [[0.0, 0.2588190451, 0.9659258263], axial[1], axial[2]]),
+        ("coronal", [[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]),
+        ("multi-frame", oblique),
+        ("repeated-uids", axial),
+        ("slice-missing", axial),
+    ]
+}
+
+/// Three labels without any symmetry, one of them a block in the first corner of the grid.
+fn label(s: usize, r: usize, c: usize) -> u8 {
+    let ball = |centre: [f64; 3], radius: f64| {
+        let d = [s as f64 - centre[0], r as f64 - centre[1], c as f64 - centre[2]];
+        d.iter().map(|v| v * v).sum::<f64>() < radius * radius
+    };
+    match () {
+        () if s < 2 && r < 3 && c < 5 => 2,
+        () if ball([13.0, 10.0, 27.0], 4.3) => 11,
+        () if (6..19).contains(&s) && (5..21).contains(&r) && (9 + s / 2..36).contains(&c) => 1,
+        () => 0,
+    }
+}
+
+fn write_case(folder: &Path, axes: [[f64; 3]; 3], name: &str) -> Result<(), Box<dyn Error>> {
+    let unit = |v: [f64; 3]| PatientVector(v).times(1.0 / PatientVector(v).length_mm());
+    let spacing_mm = [2.5, 0.7, 0.6];
+    let grid = Geometry::new(SHAPE, PatientPoint([-31.25, 17.5, -120.125]), axes.map(unit), spacing_mm)?;
+    let mut ct = Volume::filled(grid, -1000i16);
+    for s in 0..SHAPE[0] {
+        for r in 0..SHAPE[1] {
+            for c in 0..SHAPE[2] {
+                ct[[s, r, c]] += 100 * i16::from(label(s, r, c));
+            }
+        }
+    }
+    let described = CtSeriesDescription { seed: format!("peers {name}"), ..CtSeriesDescription::default() };
+    let images = ct_images(&ct, &described).collect::<Result<Vec<_>, _>>()?;
+    let mut files: Vec<Vec<u8>> = images
+        .into_iter()
+        .filter(|image| name != "slice-missing" || image.slice != 11)
+        .map(|image| named(&image.bytes, name))
+        .collect::<Result<_, _>>()?;
+    if name == "multi-frame" {
+        files = vec![multi_frame(&files)?];
+    }
+    let source = folder.join("source");
+    fs::create_dir_all(&source)?;
+    for (n, bytes) in files.iter().enumerate() {
+        fs::write(source.join(format!("{n:03}.dcm")), bytes)?;
+    }
+
+    let files = files.iter().enumerate().map(|(n, f)| (format!("{n}"), Arc::from(&f[..]))).collect();
+    let scan = scan(&Source::Memory(files), &Limits::default())?;
+    let series = load(&scan, &scan.series()[0].series_uid, &|_| ())?;
+    let origin = Origin::of(&scan, &series)?;
+    // The labels are read off the CT, so whatever order the slices came in they lie where the CT has them.
+    let labels = LabelMap::new(series.volume.map(|hu| ((i32::from(*hu) + 1000) / 100).clamp(0, 255) as u8));
+    write_results(folder, &origin, labels)
+}
+
+fn write_results(folder: &Path, origin: &Origin, mut labels: LabelMap) -> Result<(), Box<dyn Error>> {
+    // Interpolation between slices can make other numbers.
+    labels.labels_mut().data_mut().iter_mut().for_each(|l| *l = if [1, 2, 11].contains(l) { *l } else { 0 });
+    let device = Device::new("Hilum", "hilum", "0", &["hilum 0.1.0".into(), "example 1.0".into()])?;
+    let created = Moment::new("20200102", "030405")?;
+    let context = ResultContext { origin, device: &device, created: &created };
+    let algorithm = Algorithm::new("example", "1.0", codes::ARTIFICIAL_INTELLIGENCE)?;
+    let tracking = |what: &str| Tracking::new(what, &context.tracking_uid(what));
+    let lung =
+        Segment::new("Right lung", codes::ANATOMICAL_STRUCTURE, codes::LUNG, algorithm.clone(), [140, 170, 200])?
+            .with_modifier(codes::RIGHT)
+            .with_tracking(tracking("Right lung")?);
+    let lobe = Segment::new(
+        "Right upper lobe",
+        codes::ANATOMICAL_STRUCTURE,
+        codes::RIGHT_UPPER_LOBE,
+        algorithm.clone(),
+        [225, 220, 190],
+    )?;
+    let glass = Segment::new(
+        "Ground glass",
+        codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE,
+        codes::GROUND_GLASS_OPACITY,
+        algorithm,
+        [86, 180, 233],
+    )?
+    .with_region(codes::LUNG, Some(codes::RIGHT));
+
+    let set = |members: &'static [u8]| LabelSet { map: &labels, labels: members };
+    let title = SegmentationTitle::new("LUNGS", "Lungs, lobes and opacities", 1)?;
+    let binary = binary_segmentation(
+        &context,
+        &title,
+        &[(lung.clone(), set(&[1, 11])), (lobe.clone(), set(&[2])), (glass.clone(), set(&[11]))],
+    )?;
+    fs::write(folder.join("seg-binary.dcm"), binary.file.bytes())?;
+    let map = label_map_segmentation(&context, &title, &labels, &[(1, lung), (2, lobe), (11, glass.clone())])?;
+    fs::write(folder.join("seg-labelmap.dcm"), map.file.bytes())?;
+    let title = SegmentationTitle::new("PROBABILITY", "Probability of ground glass", 2)?;
+    let probability = labels.labels().map(|l| f32::from(*l) / 16.0);
+    let fractional = probability_segmentation(&context, &title, &[(glass, &probability)])?;
+    fs::write(folder.join("seg-fractional.dcm"), fractional.file.bytes())?;
+    Ok(())
+}
+
+/// A CT image of a patient whose name needs more than ASCII, as its hospital may write it.
+fn named(file: &[u8], case: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let (set, name): (&str, &[u8]) = match case {
+        "axial" => ("ISO_IR 100", b"Schr\xF6der^J\xF6rg"),
+        "oblique" => (
+            "\\ISO 2022 IR 149",
+            b"Hong^Gildong=\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE\xD4\xD7=\x1B$)C\xC8\xAB^\x1B$)C\xB1\xE6\xB5\xBF",
+        ),
+        "left-handed" => (
+            "\\ISO 2022 IR 87",
+            b"Yamada^Tarou=\x1B$B;3ED\x1B(B^\x1B$BB@O:\x1B(B=\x1B$B$d$^$@\x1B(B^\x1B$B$?$m$&\x1B(B",
+        ),
+        "tilted-gantry" => ("GB18030", b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\xB6\xAB"),
+        _ => ("ISO_IR 192", "Wang^XiaoDong=王^小東".as_bytes()),
+    };
+    let mut object = dicom_object::from_reader(file)?;
+    let raw = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        if bytes.len() % 2 == 1 {
+            bytes.push(b' ');
+        }
+        PrimitiveValue::U8(bytes.into())
+    };
+    object.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, raw(set.as_bytes())));
+    object.put(DataElement::new(tags::PATIENT_NAME, VR::PN, raw(name)));
+    if case == "repeated-uids" {
+        object.put(DataElement::new(tags::SOP_INSTANCE_UID, VR::UI, "2.25.7777"));
+    }
+    let mut bytes = Vec::new();
+    object.write_all(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Classic images as one Enhanced CT, frames in the order given.
+fn multi_frame(files: &[Vec<u8>]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let objects = files.iter().map(|f| dicom_object::from_reader(&f[..])).collect::<Result<Vec<_>, _>>()?;
+    let mut all: InMemDicomObject = (*objects[0]).clone();
+    let pick = |from: &InMemDicomObject, wanted: &[Tag]| {
+        let mut item = InMemDicomObject::new_empty();
+        for tag in wanted {
+            if let Ok(element) = from.element(*tag) {
+                item.put(element.clone());
+            }
+        }
+        item
+    };
+    let sequence = |tag, items: Vec<InMemDicomObject>| {
+        DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED))
+    };
+    let mut shared = InMemDicomObject::new_empty();
+    for (group, wanted) in [
+        (tags::PIXEL_MEASURES_SEQUENCE, &[tags::PIXEL_SPACING, tags::SLICE_THICKNESS][..]),
+        (tags::PLANE_ORIENTATION_SEQUENCE, &[tags::IMAGE_ORIENTATION_PATIENT]),
+        (
+            tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+            &[tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT, tags::RESCALE_TYPE],
+        ),
+    ] {
+        shared.put(sequence(group, vec![pick(&all, wanted)]));
+    }
+    let mut frame_type = InMemDicomObject::new_empty();
+    let kind = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"].map(str::to_owned);
+    frame_type.put(DataElement::new(
+        tags::FRAME_TYPE,
+        VR::CS,
+        PrimitiveValue::Strs(kind.clone().into_iter().collect()),
+    ));
+    shared.put(sequence(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, vec![frame_type]));
+    let mut pixels: Vec<u16> = Vec::new();
+    let mut frames = Vec::new();
+    for object in &objects {
+        let mut frame = InMemDicomObject::new_empty();
+        frame.put(sequence(tags::PLANE_POSITION_SEQUENCE, vec![pick(object, &[tags::IMAGE_POSITION_PATIENT])]));
+        frames.push(frame);
+        pixels.extend(object.element(tags::PIXEL_DATA)?.to_multi_int::<u16>()?);
+    }
+    for tag in [
+        tags::PIXEL_SPACING,
+        tags::SLICE_THICKNESS,
+        tags::IMAGE_ORIENTATION_PATIENT,
+        tags::IMAGE_POSITION_PATIENT,
+        tags::RESCALE_SLOPE,
+        tags::RESCALE_INTERCEPT,
+        tags::RESCALE_TYPE,
+    ] {
+        all.remove_element(tag);
+    }
+    all.put(sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]));
+    all.put(sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames));
+    all.put(DataElement::new(tags::NUMBER_OF_FRAMES, VR::IS, files.len().to_string()));
+    all.put(DataElement::new(tags::SOP_CLASS_UID, VR::UI, uids::ENHANCED_CT_IMAGE_STORAGE));
+    all.put(DataElement::new(tags::IMAGE_TYPE, VR::CS, PrimitiveValue::Strs(kind.into_iter().collect())));
+    all.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+    let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let mut bytes = Vec::new();
+    all.with_meta(meta)?.write_all(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,98 @@
+//! The coded concepts that results use, each checked against PS3.16 or, where DICOM lists none, SNOMED CT itself.
+//!
+//! Names follow the tables they come from. What no public scheme has a code for (percentages of opacity, CT scores) is
+//! coded by the product that measures it, in a private scheme whose name begins with `99`.
+
+use crate::Code;
+
+const fn sct(value: &'static str, meaning: &'static str) -> Code {
+    Code::new(value, "SCT", meaning)
+}
+
+const fn dcm(value: &'static str, meaning: &'static str) -> Code {
+    Code::new(value, "DCM", meaning)
+}
+
+const fn ucum(value: &'static str, meaning: &'static str) -> Code {
+    Code::new(value, "UCUM", meaning)
+}
+
+// Categories of segments, CID 7150.
+/// A part of the body.
+pub const ANATOMICAL_STRUCTURE: Code = sct("91723000", "Anatomical Structure");
+/// A part of the body that disease has changed.
+pub const MORPHOLOGICALLY_ABNORMAL_STRUCTURE: Code = sct("49755003", "Morphologically Abnormal Structure");
+
+// Places. The lung and its lobes: SNOMED CT body structures; CID 6170 has the lobes without their side.
+/// Lung (CID 4).
+pub const LUNG: Code = sct("39607008", "Lung");
+/// Right lung.
+pub const RIGHT_LUNG: Code = sct("3341006", "Right lung");
+/// Left lung.
+pub const LEFT_LUNG: Code = sct("44029006", "Left lung");
+/// Lobe of lung (CID 7151).
+pub const LOBE_OF_LUNG: Code = sct("31094006", "Lobe of lung");
+/// Upper lobe of right lung.
+pub const RIGHT_UPPER_LOBE: Code = sct("42400003", "Upper lobe of right lung");
+/// Middle lobe of right lung (CID 6170).
+pub const RIGHT_MIDDLE_LOBE: Code = sct("72481006", "Middle lobe of right lung");
+/// Lower lobe of right lung.
+pub const RIGHT_LOWER_LOBE: Code = sct("266005", "Lower lobe of right lung");
+/// Upper lobe of left lung.
+pub const LEFT_UPPER_LOBE: Code = sct("44714003", "Upper lobe of left lung");
+/// Lower lobe of left lung.
+pub const LEFT_LOWER_LOBE: Code = sct("41224006", "Lower lobe of left lung");
+/// Chest (CID 4).
+pub const CHEST: Code = sct("51185008", "Chest");
+
+// Sides, CID 244.
+/// The patient's right.
+pub const RIGHT: Code = sct("24028007", "Right");
+/// The patient's left.
+pub const LEFT: Code = sct("7771000", "Left");
+/// Both sides.
+pub const BILATERAL: Code = sct("51440002", "Bilateral");
+
+// Findings in the chest.
+/// Ground glass opacity (CID 6104).
+pub const GROUND_GLASS_OPACITY: Code = dcm("112120", "Ground glass opacity");
+/// Lung consolidation (SNOMED CT disorder).
+pub const LUNG_CONSOLIDATION: Code = sct("95436008", "Lung consolidation");
+/// Opacity of any kind (CID 6102).
+pub const OPACITY: Code = dcm("112001", "Opacity");
+
+// What is measured.
+/// Volume (CID 7472).
+pub const VOLUME: Code = sct("118565006", "Volume");
+/// Attenuation Coefficient (CID 6141); in HU.
+pub const ATTENUATION_COEFFICIENT: Code = dcm("112031", "Attenuation Coefficient");
+/// Number of lesions (SNOMED CT observable).
+pub const NUMBER_OF_LESIONS: Code = sct("246206008", "Number of lesions");
+/// Mean (CID 7464), a derivation.
+pub const MEAN: Code = sct("373098007", "Mean");
+
+// Units (CID 7181 and 7462, which may be extended; UCUM).
+/// Millilitre.
+pub const MILLILITRE: Code = ucum("mL", "milliliter");
+/// Hounsfield unit.
+pub const HOUNSFIELD_UNIT: Code = ucum("[hnsf'U]", "Hounsfield unit");
+/// Percent.
+pub const PERCENT: Code = ucum("%", "Percent");
+/// No unit.
+pub const NO_UNITS: Code = ucum("1", "no units");
+/// Millimetre.
+pub const MILLIMETRE: Code = ucum("mm", "mm");
+
+// Algorithm families, CID 7162.
+/// Networks and the like.
+pub const ARTIFICIAL_INTELLIGENCE: Code = dcm("123110", "Artificial Intelligence");
+/// Morphology.
+pub const MORPHOLOGICAL_OPERATIONS: Code = dcm("123104", "Morphological Operations");
+
+// Procedures.
+/// Computed tomography of chest (CID 4052 has its parts; SNOMED CT procedure).
+pub const CT_OF_CHEST: Code = sct("169069000", "Computed tomography of chest");
+
+pub(crate) const BACKGROUND: Code = dcm("125040", "Background");
+pub(crate) const SEGMENTATION_DERIVATION: Code = dcm("113076", "Segmentation");
+pub(crate) const SOURCE_IMAGE_FOR_PROCESSING: Code = dcm("121322", "Source image for image processing operation");

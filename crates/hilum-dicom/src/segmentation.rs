@@ -1,0 +1,335 @@
+//! Segmentation and Label Map Segmentation objects (PS3.3 A.51).
+//!
+//! Everything lies on the grid of the source series, slice for slice, so that a viewer can lay it over the images whatever
+//! their orientation: oblique, left-handed and sheared grids (tilted gantry) are written by the position of each plane.
+//! Frames without a voxel of their segment are left out, segments without any voxel too.
+
+use dicom_dictionary_std::{tags, uids};
+use hilum_volume::{LabelMap, Volume};
+
+use crate::attributes::Attributes;
+use crate::code::checked_text;
+use crate::codes;
+use crate::result_file::{Kind, ResultContext, ResultFile};
+use crate::segment::Segment;
+use crate::segmentation_frames::{Frame, FrameGroups};
+use crate::{Error, Origin};
+
+/// Voxels of one label map that belong to a segment: those with one of these labels.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelSet<'a> {
+    /// On the grid of the source series.
+    pub map: &'a LabelMap,
+    /// Labels that belong to the segment.
+    pub labels: &'a [u8],
+}
+
+/// A segmentation as a file, with the numbers its segments were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segmentation {
+    /// The file.
+    pub file: ResultFile,
+    /// For each segment asked for, in order: its number in the object, or `None` if it has no voxel and was left out.
+    pub numbers: Vec<Option<u16>>,
+    /// Number of frames.
+    pub frames: usize,
+}
+
+/// How a segmentation is announced in a worklist of series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentationTitle {
+    label: String,
+    description: String,
+    instance_number: u32,
+}
+
+impl SegmentationTitle {
+    /// A short `label` in capitals (at most 16 characters), a `description` for people (64) and the instance number, which
+    /// tells the segmentations of one run apart.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] if a text is too long or empty, or the label has other characters than `A`–`Z`, digits, blank
+    /// and underscore.
+    pub fn new(label: &str, description: &str, instance_number: u32) -> Result<Self, Error> {
+        let label = checked_text("the label of a segmentation", label, 16)?;
+        if !label.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ' || b == b'_') {
+            return Err(Error::Unwritable("the label of a segmentation has capitals and digits only".into()));
+        }
+        let description = checked_text("the description of a segmentation", description, 64)?;
+        Ok(Self { label, description, instance_number })
+    }
+}
+
+/// One bit per voxel and segment (BINARY); segments may overlap. What every viewer reads.
+///
+/// # Errors
+/// [`Error::Unwritable`] if a map is not on the grid of the series, there are more than 65 535 segments or none has a
+/// voxel, or the pixels exceed 4 GiB.
+pub fn binary_segmentation(
+    context: &ResultContext<'_>,
+    title: &SegmentationTitle,
+    segments: &[(Segment, LabelSet<'_>)],
+) -> Result<Segmentation, Error> {
+    let origin = context.origin;
+    let pixels = pixels_of_slice(origin);
+    let mut bits = BitPixels::default();
+    let (mut frames, mut items, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+    for (segment, LabelSet { map, labels }) in segments {
+        check_grid(origin, map.geometry())?;
+        let mut belongs = [false; 256];
+        labels.iter().for_each(|l| belongs[usize::from(*l)] = true);
+        let number = next_number(items.len())?;
+        let before = frames.len();
+        for (slice, values) in map.labels().data().chunks_exact(pixels).enumerate() {
+            if values.iter().any(|l| belongs[usize::from(*l)]) {
+                bits.extend(values.iter().map(|l| belongs[usize::from(*l)]));
+                frames.push(Frame { slice, segment: Some(number) });
+            }
+        }
+        let found = frames.len() > before;
+        if found {
+            items.push(segment.item(number));
+        }
+        numbers.push(found.then_some(number));
+    }
+    let mut content = Attributes::default();
+    content.text(tags::SEGMENTATION_TYPE, "BINARY");
+    content.text(tags::SEGMENTS_OVERLAP, if overlap(segments) { "YES" } else { "NO" });
+    let stored = Stored { bits: 1, pixels: bits.bytes };
+    let file = file(context, title, SEGMENTATION, content, items, &frames, stored)?;
+    Ok(Segmentation { file, numbers, frames: frames.len() })
+}
+
+/// One number per voxel (LABELMAP), the number of its segment being its label; 0 is background. Compact, but few viewers
+/// read it yet.
+///
+/// # Errors
+/// As [`binary_segmentation`]; also if a label is 0, given twice, or in the map but not described.
+pub fn label_map_segmentation(
+    context: &ResultContext<'_>,
+    title: &SegmentationTitle,
+    map: &LabelMap,
+    segments: &[(u8, Segment)],
+) -> Result<Segmentation, Error> {
+    let origin = context.origin;
+    check_grid(origin, map.geometry())?;
+    let mut present = [false; 256];
+    map.labels().data().iter().for_each(|l| present[usize::from(*l)] = true);
+    let mut described: Vec<&(u8, Segment)> = segments.iter().filter(|(l, _)| present[usize::from(*l)]).collect();
+    described.sort_by_key(|(label, _)| *label);
+    let mut labels: Vec<u8> = segments.iter().map(|(label, _)| *label).collect();
+    labels.sort_unstable();
+    if labels.first() == Some(&0) || labels.windows(2).any(|w| w[0] == w[1]) {
+        return Err(Error::Unwritable("labels must be other than 0 and given once".into()));
+    }
+    if (1..=255u8).any(|l| present[usize::from(l)] && !labels.contains(&l)) {
+        return Err(Error::Unwritable("the label map holds a label that is not described".into()));
+    }
+    let (mut frames, mut pixels) = (Vec::new(), Vec::new());
+    for (slice, values) in map.labels().data().chunks_exact(pixels_of_slice(origin)).enumerate() {
+        if values.iter().any(|l| *l != 0) {
+            pixels.extend_from_slice(values);
+            frames.push(Frame { slice, segment: None });
+        }
+    }
+    let background = background(segments)?;
+    let items = std::iter::once(background).chain(described.iter().map(|(l, s)| s.item(u16::from(*l)))).collect();
+    let mut content = Attributes::default();
+    content.text(tags::SEGMENTATION_TYPE, "LABELMAP");
+    content.text(tags::SEGMENTS_OVERLAP, "NO");
+    content.u16s(tags::PIXEL_PADDING_VALUE, &[0]);
+    let file = file(context, title, LABEL_MAP, content, items, &frames, Stored { bits: 8, pixels })?;
+    let numbers = segments.iter().map(|(l, _)| present[usize::from(*l)].then_some(u16::from(*l))).collect();
+    Ok(Segmentation { file, numbers, frames: frames.len() })
+}
+
+/// Probabilities in steps of 1/255 (FRACTIONAL, PROBABILITY): what a network said, before anything was decided.
+///
+/// # Errors
+/// As [`binary_segmentation`]; also if a value is not within 0 to 1.
+pub fn probability_segmentation(
+    context: &ResultContext<'_>,
+    title: &SegmentationTitle,
+    segments: &[(Segment, &Volume<f32>)],
+) -> Result<Segmentation, Error> {
+    let origin = context.origin;
+    let (mut frames, mut items, mut numbers, mut pixels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (segment, probability) in segments {
+        check_grid(origin, probability.geometry())?;
+        if !probability.data().iter().all(|p| (0.0..=1.0).contains(p)) {
+            return Err(Error::Unwritable("probabilities lie between 0 and 1".into()));
+        }
+        let number = next_number(items.len())?;
+        let before = frames.len();
+        for (slice, values) in probability.data().chunks_exact(pixels_of_slice(origin)).enumerate() {
+            let stored = |p: &f32| (p * 255.0).round() as u8;
+            if values.iter().any(|p| stored(p) > 0) {
+                pixels.extend(values.iter().map(stored));
+                frames.push(Frame { slice, segment: Some(number) });
+            }
+        }
+        let found = frames.len() > before;
+        if found {
+            items.push(segment.item(number));
+        }
+        numbers.push(found.then_some(number));
+    }
+    let mut content = Attributes::default();
+    content.text(tags::SEGMENTATION_TYPE, "FRACTIONAL");
+    content.text(tags::SEGMENTATION_FRACTIONAL_TYPE, "PROBABILITY");
+    content.u16s(tags::MAXIMUM_FRACTIONAL_VALUE, &[255]);
+    content.text(tags::SEGMENTS_OVERLAP, "UNDEFINED");
+    let file = file(context, title, SEGMENTATION, content, items, &frames, Stored { bits: 8, pixels })?;
+    Ok(Segmentation { file, numbers, frames: frames.len() })
+}
+
+const SEGMENTATION: Kind = Kind {
+    sop_class_uid: uids::SEGMENTATION_STORAGE,
+    modality: "SEG",
+    series: "segmentations",
+    series_number: 1,
+    series_description: "Segmentation (research use)",
+};
+
+const LABEL_MAP: Kind = Kind {
+    sop_class_uid: uids::LABEL_MAP_SEGMENTATION_STORAGE,
+    series: "label map segmentations",
+    series_number: 2,
+    series_description: "Label map segmentation (research use)",
+    ..SEGMENTATION
+};
+
+/// Pixels as they are stored.
+struct Stored {
+    bits: u16,
+    pixels: Vec<u8>,
+}
+
+/// Bits one after another, the first in the lowest place, frames without a gap between them (PS3.5 8.1.1, annex D).
+#[derive(Default)]
+struct BitPixels {
+    bytes: Vec<u8>,
+    /// Bits in use of the last byte, 0 for all.
+    used: u32,
+}
+
+impl BitPixels {
+    fn extend(&mut self, bits: impl Iterator<Item = bool>) {
+        for bit in bits {
+            if self.used == 0 {
+                self.bytes.push(0);
+            }
+            *self.bytes.last_mut().expect("a byte was begun") |= u8::from(bit) << self.used;
+            self.used = (self.used + 1) % 8;
+        }
+    }
+}
+
+fn pixels_of_slice(origin: &Origin) -> usize {
+    let [_, rows, columns] = origin.geometry.shape();
+    rows * columns
+}
+
+fn check_grid(origin: &Origin, grid: &hilum_volume::Geometry) -> Result<(), Error> {
+    if grid.coincides_with(&origin.geometry) {
+        return Ok(());
+    }
+    Err(Error::Unwritable("a segmentation lies on the grid of its series".into()))
+}
+
+fn next_number(segments: usize) -> Result<u16, Error> {
+    u16::try_from(segments + 1).map_err(|_| Error::Unwritable("there are at most 65 535 segments".into()))
+}
+
+/// Whether a voxel belongs to two segments.
+fn overlap(segments: &[(Segment, LabelSet<'_>)]) -> bool {
+    let Some((_, first)) = segments.first() else { return false };
+    // Within one map, segments meet only if they share a label; across maps it is counted.
+    if segments.iter().all(|(_, set)| std::ptr::eq(set.map, first.map)) {
+        let mut all: Vec<u8> = segments.iter().flat_map(|(_, set)| set.labels).copied().collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        return all.len() < count;
+    }
+    let mut seen = vec![false; first.map.labels().data().len()];
+    segments.iter().any(|(_, set)| {
+        set.map.labels().data().iter().zip(&mut seen).fold(false, |met, (label, seen)| {
+            let here = set.labels.contains(label);
+            let twice = here && *seen;
+            *seen |= here;
+            met | twice
+        })
+    })
+}
+
+/// The segment of what is nothing, numbered 0 as the padding value is.
+fn background(segments: &[(u8, Segment)]) -> Result<Attributes, Error> {
+    let (_, any) = segments.first().ok_or_else(nothing)?;
+    let mut item = any.item(0);
+    let kept = [tags::SEGMENT_NUMBER, tags::SEGMENT_ALGORITHM_TYPE, tags::SEGMENT_ALGORITHM_NAME];
+    item.0.retain(|element| kept.contains(&element.header().tag));
+    item.text(tags::SEGMENT_LABEL, "Background");
+    item.item(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, codes::BACKGROUND.item());
+    item.item(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, codes::BACKGROUND.item());
+    item.u16s(tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, &crate::colour::cie_lab_of([0; 3]));
+    Ok(item)
+}
+
+fn nothing() -> Error {
+    Error::Unwritable("no segment has a voxel".into())
+}
+
+fn file(
+    context: &ResultContext<'_>,
+    title: &SegmentationTitle,
+    kind: Kind,
+    mut content: Attributes,
+    segments: Vec<Attributes>,
+    frames: &[Frame],
+    stored: Stored,
+) -> Result<ResultFile, Error> {
+    if frames.is_empty() {
+        return Err(nothing());
+    }
+    if stored.pixels.len() >= u32::MAX as usize - 1 {
+        return Err(Error::Unwritable("the segmentation exceeds 4 GiB".into()));
+    }
+    let origin = context.origin;
+    let [_, rows, columns] = origin.geometry.shape();
+    let side = |n: usize| u16::try_from(n).map_err(|_| Error::Unwritable("images have at most 65 535 rows".into()));
+    content.texts(tags::IMAGE_TYPE, &["DERIVED", "PRIMARY"]);
+    content.text(tags::CONTENT_LABEL, &title.label);
+    content.text(tags::CONTENT_DESCRIPTION, &title.description);
+    content.text(tags::CONTENT_CREATOR_NAME, "");
+    if let Some(part) = &origin.body_part {
+        content.text(tags::BODY_PART_EXAMINED, part);
+    }
+    context.frame_of_reference(&mut content);
+    context.lossy(&mut content);
+    content.u16s(tags::SAMPLES_PER_PIXEL, &[1]);
+    content.text(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2");
+    content.u16s(tags::ROWS, &[side(rows)?]);
+    content.u16s(tags::COLUMNS, &[side(columns)?]);
+    content.u16s(tags::BITS_ALLOCATED, &[stored.bits]);
+    content.u16s(tags::BITS_STORED, &[stored.bits]);
+    content.u16s(tags::HIGH_BIT, &[stored.bits - 1]);
+    content.u16s(tags::PIXEL_REPRESENTATION, &[0]);
+    content.items(tags::SEGMENT_SEQUENCE, segments);
+    FrameGroups::new(context, frames).put(&mut content);
+    content.bytes(tags::PIXEL_DATA, stored.pixels);
+    context.file(kind, title.instance_number, content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_packed_from_the_lowest_without_gaps() {
+        let mut bits = BitPixels::default();
+        bits.extend([true, false, true].into_iter());
+        bits.extend([true, true, false, false, false, true, true].into_iter());
+        assert_eq!(bits.bytes, [0b0001_1101, 0b0000_0011]);
+    }
+}

