@@ -32,7 +32,7 @@ fn weights(graph: &Graph) -> Weights {
 
 fn bench(bencher: Bencher<'_, '_>, unet: UNet, kernel: Kernel, threads: usize, count: usize, size: [usize; 3]) {
     let graph = unet.graph().expect("a valid network");
-    let options = EngineOptions { threads, kernel, memory_limit_bytes: None };
+    let options = EngineOptions { threads, kernel, ..EngineOptions::default() };
     let Ok(engine) = Engine::new(&graph, &weights(&graph), options) else {
         eprintln!("skipped: this processor lacks the instructions");
         return;

@@ -3,10 +3,14 @@
 //! Work is cut into tasks of whole output rows. Every row is computed by one task in one fixed order, so the result does
 //! not depend on how many threads share the tasks.
 
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
 use super::layout::{Layout, View};
 use super::plan::ExecutionPlan;
 use super::pointwise::{concatenate, max_pool, normalise_in_place, pointwise};
-use super::program::{Conv, ConvTranspose, Program, Step, Value, Work};
+use super::program::{Conv, ConvTranspose, Method, Program, Step, Value, Work};
+use super::winograd;
 use crate::kernels::{Activation, KernelSet, LANES, MAX_GROUP, RowJob, Tap};
 
 /// Who does the tasks of a step.
@@ -30,6 +34,14 @@ impl Workers<'_> {
         }
     }
 
+    /// Tasks to cut a step into: several for each thread, so that a slow one does not hold up the rest.
+    pub(crate) fn tasks_wanted(self) -> usize {
+        match self {
+            Workers::Caller => 1,
+            Workers::Pool(pool) => 4 * pool.current_num_threads(),
+        }
+    }
+
     /// Rows to give to a task when there are `rows` rows in each of `stacks` independent stacks: several tasks for
     /// each thread, so that a slow one does not hold up the rest, but not so many that starting them shows.
     pub(crate) fn rows_per_task(self, rows: usize, stacks: usize) -> usize {
@@ -43,14 +55,33 @@ impl Workers<'_> {
     }
 }
 
+/// Memory that a task may use and leave in any state, one piece for each thread.
+pub(crate) struct Scratch(Vec<Mutex<Vec<f32>>>);
+
+impl Scratch {
+    fn new(len: usize, threads: usize) -> Self {
+        Self((0..threads).map(|_| Mutex::new(vec![0.0; len])).collect())
+    }
+
+    /// Lends the piece of this thread. A thread of another pool takes the first, which is then its alone.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut [f32]) -> R) -> R {
+        let thread = rayon::current_thread_index().unwrap_or(0) % self.0.len();
+        work(&mut self.0[thread].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// The buffers of one plan, reused from input to input.
 pub(crate) struct Workspace {
     pub(crate) buffers: Vec<Vec<f32>>,
+    scratch: Scratch,
 }
 
 impl Workspace {
     pub(crate) fn new(plan: &ExecutionPlan) -> Self {
-        Self { buffers: plan.buffer_lens.iter().map(|&len| vec![0.0; len]).collect() }
+        Self {
+            buffers: plan.buffer_lens.iter().map(|&len| vec![0.0; len]).collect(),
+            scratch: Scratch::new(plan.scratch_len, plan.threads),
+        }
     }
 }
 
@@ -73,7 +104,7 @@ pub(crate) fn run(
         };
         let inputs: Vec<View<'_>> = step.inputs.iter().map(view).collect();
         let layout = plan.layouts[step.output.0];
-        run_step(step, (kernels, workers), &inputs, layout, &mut target[..layout.len()]);
+        run_step(step, (kernels, workers), &inputs, (layout, &mut target[..layout.len()]), &workspace.scratch);
         workspace.buffers[place] = target;
     }
     let result = program.output.0;
@@ -84,19 +115,26 @@ fn run_step(
     step: &Step,
     (kernels, workers): (KernelSet, Workers<'_>),
     inputs: &[View<'_>],
-    layout: Layout,
-    output: &mut [f32],
+    (layout, output): (Layout, &mut [f32]),
+    scratch: &Scratch,
 ) {
     match &step.work {
         Work::Conv(conv) => {
-            let tasks = row_tasks(output, layout, &conv.filter.groups, workers);
-            workers.for_each(tasks, |task| convolve(kernels, conv, inputs, layout, task));
+            match conv.method {
+                Method::Winograd => {
+                    winograd::convolve((kernels, workers), conv, inputs, (layout, output), scratch);
+                }
+                Method::Direct => {
+                    let tasks = direct_tasks(output, layout, &conv.filter.groups, workers);
+                    workers.for_each(tasks, |task| convolve(kernels, conv, inputs, layout, task));
+                }
+            }
             if let Some(norm) = &conv.norm {
                 normalise_in_place(workers, norm, conv.activation, layout, output);
             }
         }
         Work::ConvTranspose(conv) => {
-            let tasks = row_tasks(output, layout, &conv.filter.groups, workers);
+            let tasks = direct_tasks(output, layout, &conv.filter.groups, workers);
             workers.for_each(tasks, |task| convolve_transposed(kernels, conv, inputs, layout, task));
         }
         Work::Pointwise(layer) => pointwise(workers, layer, inputs[0], layout, output),
@@ -105,33 +143,46 @@ fn run_step(
     }
 }
 
-/// Some rows of the blocks of one group.
-struct RowTask<'a> {
-    group: usize,
-    /// The first block of the group.
-    first_block: usize,
+/// Some rows of the blocks of some groups.
+pub(crate) struct RowTask<'a> {
+    pub(crate) groups: Range<usize>,
+    /// The first block of the first group.
+    pub(crate) first_block: usize,
     /// Counted over all slices.
-    first_row: usize,
-    /// For each block of the group, its rows one after another with their margins.
-    blocks: Vec<&'a mut [f32]>,
+    pub(crate) first_row: usize,
+    /// For each block of the groups, its rows one after another with their margins.
+    pub(crate) blocks: Vec<&'a mut [f32]>,
 }
 
-/// Cuts an output into tasks that write disjoint rows.
-fn row_tasks<'a>(output: &'a mut [f32], layout: Layout, groups: &[usize], workers: Workers<'_>) -> Vec<RowTask<'a>> {
-    let rows = workers.rows_per_task(layout.rows(), groups.len());
+/// Cuts an output into tasks that write disjoint rows, each for one of the `bundles` of groups.
+pub(crate) fn row_tasks<'a>(
+    output: &'a mut [f32],
+    layout: Layout,
+    groups: &[usize],
+    bundles: &[Range<usize>],
+    rows: usize,
+) -> Vec<RowTask<'a>> {
     let mut blocks = output.chunks_exact_mut(layout.block_len());
     let mut tasks = Vec::new();
     let mut first_block = 0;
-    for (group, &count) in groups.iter().enumerate() {
+    for bundle in bundles {
+        let count: usize = groups[bundle.clone()].iter().sum();
         let mut parts: Vec<_> =
             blocks.by_ref().take(count).map(|block| block.chunks_mut(rows * layout.row_len())).collect();
         for first_row in (0..layout.rows()).step_by(rows) {
             let blocks = parts.iter_mut().map(|part| part.next().expect("all blocks have the same rows")).collect();
-            tasks.push(RowTask { group, first_block, first_row, blocks });
+            tasks.push(RowTask { groups: bundle.clone(), first_block, first_row, blocks });
         }
         first_block += count;
     }
     tasks
+}
+
+/// Tasks of one group each.
+fn direct_tasks<'a>(output: &'a mut [f32], layout: Layout, groups: &[usize], workers: Workers<'_>) -> Vec<RowTask<'a>> {
+    let rows = workers.rows_per_task(layout.rows(), groups.len());
+    let bundles: Vec<_> = (0..groups.len()).map(|group| group..group + 1).collect();
+    row_tasks(output, layout, groups, &bundles, rows)
 }
 
 impl RowTask<'_> {
@@ -154,14 +205,14 @@ impl RowTask<'_> {
 }
 
 /// The blocks of all inputs in the order the weights have them.
-fn input_blocks<'a>(inputs: &[View<'a>]) -> impl Iterator<Item = (View<'a>, usize)> {
+pub(crate) fn input_blocks<'a>(inputs: &[View<'a>]) -> impl Iterator<Item = (View<'a>, usize)> {
     inputs.iter().flat_map(|&view| (0..view.layout.blocks()).map(move |block| (view, block)))
 }
 
 fn convolve(kernels: KernelSet, conv: &Conv, inputs: &[View<'_>], layout: Layout, task: RowTask<'_>) {
     let filter = &conv.filter;
-    let per_channel = filter.groups[task.group] * LANES;
-    let weights = &filter.weights[filter.group_start(task.group)..];
+    let per_channel = filter.groups[task.groups.start] * LANES;
+    let weights = &filter.weights[filter.group_start(task.groups.start)..];
     let bias = &filter.bias[task.first_block * LANES..];
     let [kernel_slices, kernel_rows, kernel_columns] = conv.kernel;
     let size = inputs[0].layout.size;
@@ -211,9 +262,9 @@ fn convolve_transposed(
     task: RowTask<'_>,
 ) {
     let filter = &conv.filter;
-    let per_channel = filter.groups[task.group] * LANES;
+    let per_channel = filter.groups[task.groups.start] * LANES;
     let per_tap = filter.input_channels() * per_channel;
-    let weights = &filter.weights[filter.group_start(task.group)..];
+    let weights = &filter.weights[filter.group_start(task.groups.start)..];
     let bias = &filter.bias[task.first_block * LANES..];
     let [kernel_slices, kernel_rows, kernel_columns] = conv.kernel;
     let mut taps = Vec::new();

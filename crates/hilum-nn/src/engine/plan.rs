@@ -1,7 +1,8 @@
 //! Sizes and buffers for one input size, all known before anything runs.
 
 use super::layout::Layout;
-use super::program::{Program, Value};
+use super::program::{Method, Program, Value, Work};
+use super::winograd::scratch_len;
 use crate::graph::Graph;
 
 /// How one input of a given size is computed: the shape of every intermediate value and the buffer it shares.
@@ -16,11 +17,15 @@ pub struct ExecutionPlan {
     pub(crate) buffers: Vec<usize>,
     /// Floats of every buffer.
     pub(crate) buffer_lens: Vec<usize>,
+    /// Floats a thread needs for itself.
+    pub(crate) scratch_len: usize,
+    /// Threads that may work on one input.
+    pub(crate) threads: usize,
 }
 
 impl ExecutionPlan {
     /// `size` must be a multiple of the graph's divisor.
-    pub(crate) fn new(graph: &Graph, program: &Program, size: [usize; 3]) -> Self {
+    pub(crate) fn new(graph: &Graph, program: &Program, size: [usize; 3], threads: usize) -> Self {
         let sizes = graph.sizes(size);
         let layouts: Vec<Layout> = program
             .values
@@ -42,7 +47,12 @@ impl ExecutionPlan {
                 buffers.give_back(of_value[value.0]);
             }
         }
-        Self { size, layouts, buffers: of_value, buffer_lens: buffers.lens }
+        let scratch = program.steps.iter().map(|step| match &step.work {
+            Work::Conv(conv) if conv.method == Method::Winograd => scratch_len(conv, layouts[step.output.0]),
+            _ => 0,
+        });
+        let scratch_len = scratch.max().unwrap_or(0);
+        Self { size, layouts, buffers: of_value, buffer_lens: buffers.lens, scratch_len, threads }
     }
 
     /// Size `[slices, rows, columns]` of the input this is for.
@@ -51,9 +61,9 @@ impl ExecutionPlan {
     }
 
     /// Memory of all intermediate values while one input is computed, in bytes. Several inputs computed at once need
-    /// it once each; the weights ([`Engine::weight_bytes`](crate::Engine::weight_bytes)) are shared.
+    /// it once each at most; the weights ([`Engine::weight_bytes`](crate::Engine::weight_bytes)) are shared.
     pub fn memory_bytes(&self) -> usize {
-        self.buffer_lens.iter().sum::<usize>() * size_of::<f32>()
+        (self.buffer_lens.iter().sum::<usize>() + self.threads * self.scratch_len) * size_of::<f32>()
     }
 }
 

@@ -7,6 +7,9 @@
 //!
 //! Nothing here depends on the size of the input; [`Plan`](super::plan::Plan) adds that.
 
+use super::Algorithm;
+use super::filter::{Filter, RawFilter};
+use super::winograd;
 use crate::graph::{Graph, NodeId, Op};
 use crate::kernels::{Activation, KernelSet, LANES};
 use crate::weights::Weights;
@@ -50,12 +53,20 @@ pub(crate) enum Work {
     Concat,
 }
 
+/// How a convolution is computed, and so how its filter is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Direct,
+    Winograd,
+}
+
 /// A convolution with everything fused into it.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv {
     pub(crate) kernel: [usize; 3],
     pub(crate) stride: [usize; 3],
     pub(crate) padding: [usize; 3],
+    pub(crate) method: Method,
     pub(crate) filter: Filter,
     /// Runs after the whole output is known, then `activation` after it instead of in the kernel.
     pub(crate) norm: Option<InstanceNorm>,
@@ -96,43 +107,12 @@ pub(crate) struct InstanceNorm {
     pub(crate) epsilon: f32,
 }
 
-/// Weights and bias in the order the kernels read them.
-#[derive(Clone, Debug)]
-pub(crate) struct Filter {
-    /// Blocks of [`LANES`] output channels computed together.
-    pub(crate) groups: Vec<usize>,
-    /// See [`Raw::pack`].
-    pub(crate) weights: Vec<f32>,
-    /// One per lane of every output block.
-    pub(crate) bias: Vec<f32>,
-    /// Channels of every input block, over all inputs.
-    pub(crate) block_channels: Vec<usize>,
-    /// Kernel positions.
-    taps: usize,
-}
-
-impl Filter {
-    /// Where the weights of a group begin.
-    pub(crate) fn group_start(&self, group: usize) -> usize {
-        let before: usize = self.groups[..group].iter().sum();
-        before * self.input_channels() * self.taps * LANES
-    }
-
-    pub(crate) fn input_channels(&self) -> usize {
-        self.block_channels.iter().sum()
-    }
-
-    fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
-    }
-}
-
 impl Program {
     /// Fuses the layers of `graph` and packs the weights for `kernels`.
     ///
     /// `weights` must have passed [`Weights::check`] for this graph.
-    pub(crate) fn new(graph: &Graph, weights: &Weights, kernels: KernelSet) -> Self {
-        Builder::new(graph, weights).build(kernels)
+    pub(crate) fn new(graph: &Graph, weights: &Weights, kernels: KernelSet, algorithm: Algorithm) -> Self {
+        Builder::new(graph, weights).build(kernels, algorithm)
     }
 
     /// Memory of the packed weights.
@@ -146,86 +126,38 @@ impl Program {
     }
 }
 
-/// The weights of a convolution while layers are still being folded into it.
-struct Raw {
-    transposed: bool,
+/// A convolution while layers are still being folded into it.
+struct RawConv {
     kernel: [usize; 3],
     stride: [usize; 3],
     padding: [usize; 3],
-    outputs: usize,
-    inputs: usize,
-    /// PyTorch's order: `[out][in][tap]`, transposed `[in][out][tap]`.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    filter: RawFilter,
     norm: Option<InstanceNorm>,
     activation: Activation,
 }
 
-impl Raw {
-    fn taps(&self) -> usize {
-        self.kernel.iter().product()
-    }
-
-    fn weight_index(&self, output: usize, input: usize, tap: usize) -> usize {
-        match self.transposed {
-            true => (input * self.outputs + output) * self.taps() + tap,
-            false => (output * self.inputs + input) * self.taps() + tap,
-        }
-    }
-
-    /// `y = x * factor + offset` per output channel becomes part of the weights.
-    fn fold(&mut self, factor: &[f64], offset: &[f64]) {
-        for output in 0..self.outputs {
-            for input in 0..self.inputs {
-                for tap in 0..self.taps() {
-                    let index = self.weight_index(output, input, tap);
-                    self.weights[index] = (f64::from(self.weights[index]) * factor[output]) as f32;
-                }
-            }
-            self.bias[output] = (f64::from(self.bias[output]) * factor[output] + offset[output]) as f32;
-        }
-    }
-
-    /// Orders the weights as the kernels read them: `[group][input block][tap][channel][block of the group][lane]`,
-    /// transposed with the tap before the input block, because there every tap makes outputs of its own.
-    fn pack(&self, block_channels: Vec<usize>, kernels: KernelSet) -> Filter {
-        let blocks = self.outputs.div_ceil(LANES);
-        let groups = kernels.groups(blocks);
-        let mut weights = Vec::with_capacity(blocks * LANES * self.inputs * self.taps());
-        let mut first_output = 0;
-        for &group in &groups {
-            let outputs = first_output..first_output + group * LANES;
-            let mut push_block = |first_input: usize, channels: usize, tap: usize| {
-                for input in first_input..first_input + channels {
-                    weights.extend(outputs.clone().map(|output| match output < self.outputs {
-                        true => self.weights[self.weight_index(output, input, tap)],
-                        false => 0.0,
-                    }));
-                }
-            };
-            let starts = block_channels.iter().scan(0, |sum, &channels| {
-                *sum += channels;
-                Some((*sum - channels, channels))
+impl RawConv {
+    fn pack(self, block_channels: Vec<usize>, kernels: KernelSet, algorithm: Algorithm) -> Work {
+        let Self { kernel, stride, padding, filter: raw, norm, activation } = self;
+        if raw.transposed {
+            return Work::ConvTranspose(ConvTranspose {
+                kernel,
+                filter: raw.pack(block_channels, kernels),
+                activation,
             });
-            if self.transposed {
-                for tap in 0..self.taps() {
-                    starts.clone().for_each(|(start, channels)| push_block(start, channels, tap));
-                }
-            } else {
-                for (start, channels) in starts {
-                    (0..self.taps()).for_each(|tap| push_block(start, channels, tap));
-                }
-            }
-            first_output = outputs.end;
         }
-        let mut bias = self.bias.clone();
-        bias.resize(blocks * LANES, 0.0);
-        Filter { groups, weights, bias, block_channels, taps: self.taps() }
+        let (method, filter) = match algorithm {
+            Algorithm::Fastest if winograd::pays(kernel, stride, padding, raw.inputs) => {
+                (Method::Winograd, raw.pack_winograd(block_channels, kernels))
+            }
+            _ => (Method::Direct, raw.pack(block_channels, kernels)),
+        };
+        Work::Conv(Conv { kernel, stride, padding, method, filter, norm, activation })
     }
 }
 
 enum RawWork {
-    Conv(Raw),
+    Conv(RawConv),
     Pointwise(Pointwise),
     MaxPool { size: [usize; 3] },
     Concat,
@@ -261,7 +193,7 @@ impl<'a> Builder<'a> {
         Self { graph, weights, uses, parts: vec![vec![Value(0)]], values: vec![input], steps: Vec::new() }
     }
 
-    fn build(mut self, kernels: KernelSet) -> Program {
+    fn build(mut self, kernels: KernelSet, algorithm: Algorithm) -> Program {
         for index in 0..self.graph.nodes().len() {
             let parts = match self.uses[index + 1] {
                 0 => Vec::new(),
@@ -275,12 +207,8 @@ impl<'a> Builder<'a> {
             let channels = |value: &Value| values[value.0].channels;
             let work = match step.work {
                 RawWork::Conv(raw) => {
-                    let filter = raw.pack(step.inputs.iter().map(channels).flat_map(block_channels).collect(), kernels);
-                    let Raw { kernel, stride, padding, norm, activation, .. } = raw;
-                    match raw.transposed {
-                        true => Work::ConvTranspose(ConvTranspose { kernel, filter, activation }),
-                        false => Work::Conv(Conv { kernel, stride, padding, filter, norm, activation }),
-                    }
+                    let blocks = step.inputs.iter().map(channels).flat_map(block_channels).collect();
+                    raw.pack(blocks, kernels, algorithm)
                 }
                 RawWork::Pointwise(pointwise) => Work::Pointwise(pointwise),
                 RawWork::MaxPool { size } => Work::MaxPool { size },
@@ -340,18 +268,15 @@ impl<'a> Builder<'a> {
                 *margin = [margin[0].max(padding[2]), margin[1].max(right)];
             }
         }
-        let raw = Raw {
+        let filter = RawFilter {
             transposed,
-            kernel,
-            stride,
-            padding,
+            taps: kernel.iter().product(),
             outputs: self.graph.channels(id),
             inputs: self.graph.channels(self.graph.nodes()[id.0 - 1].inputs[0]),
             weights: self.parameter(id, "weight").to_vec(),
             bias: self.parameter(id, "bias").to_vec(),
-            norm: None,
-            activation: Activation::None,
         };
+        let raw = RawConv { kernel, stride, padding, filter, norm: None, activation: Activation::None };
         self.push(id, inputs, RawWork::Conv(raw))
     }
 
@@ -368,7 +293,7 @@ impl<'a> Builder<'a> {
             && raw.norm.is_none()
             && raw.activation == Activation::None
         {
-            raw.fold(&factor, &offset);
+            raw.filter.fold(&factor, &offset);
             return inputs;
         }
         let lanes = |values: Vec<f64>| padded(values.into_iter().map(|v| v as f32));
@@ -380,7 +305,7 @@ impl<'a> Builder<'a> {
         let [weight, bias] = ["weight", "bias"].map(|name| padded(self.parameter(id, name).iter().copied()));
         let norm = InstanceNorm { weight, bias, epsilon };
         if let Some(RawWork::Conv(raw)) = self.sole_reader_of(id)
-            && !raw.transposed
+            && !raw.filter.transposed
             && raw.norm.is_none()
             && raw.activation == Activation::None
         {
@@ -394,7 +319,7 @@ impl<'a> Builder<'a> {
     fn activation(&mut self, id: NodeId, inputs: Vec<Value>, activation: Activation) -> Vec<Value> {
         match self.sole_reader_of(id) {
             Some(
-                RawWork::Conv(Raw { activation: fused @ Activation::None, .. })
+                RawWork::Conv(RawConv { activation: fused @ Activation::None, .. })
                 | RawWork::Pointwise(Pointwise { activation: fused @ Activation::None, .. }),
             ) => {
                 *fused = activation;

@@ -8,9 +8,16 @@
 //! [`KernelSet`] is the only way in. It checks every length before a kernel runs, which is what the `unsafe` blocks of
 //! the vector kernels rely on, and it can only be made for an instruction set this processor has.
 
+mod lanes;
 mod scalar;
+mod tile;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub(crate) use winograd::{InputTiles, OutputTiles, POSITIONS, TILE, WINDOW, transform_filter};
+
+use lanes::Job;
 
 /// Channels stored side by side for one voxel: one AVX-512 register of `f32`.
 pub(crate) const LANES: usize = 16;
@@ -209,6 +216,45 @@ impl KernelSet {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => unsafe { x86::convolve_row_avx512(job, outputs) },
+        }
+    }
+
+    /// Transforms inputs for Winograd's products.
+    ///
+    /// # Panics
+    /// If a slice is too short, which is a bug of the caller.
+    pub(crate) fn winograd_input(self, tiles: InputTiles<'_>) {
+        if tiles.tiles > 0 {
+            let columns = tiles.tiles * TILE + WINDOW - TILE;
+            assert!(tiles.rows.iter().all(|row| row.len() >= columns * LANES));
+            assert!(tiles.output.len() >= (POSITIONS - 1) * tiles.step + tiles.tiles * LANES);
+            self.run(tiles);
+        }
+    }
+
+    /// Transforms Winograd's products to outputs.
+    ///
+    /// # Panics
+    /// If a slice is too short, which is a bug of the caller.
+    pub(crate) fn winograd_output(self, tiles: OutputTiles<'_>) {
+        if tiles.tiles > 0 {
+            assert!(tiles.rows.iter().all(|row| row.len() >= tiles.tiles * TILE * LANES));
+            assert!(tiles.products.len() >= (POSITIONS - 1) * tiles.step + tiles.tiles * LANES);
+            self.run(tiles);
+        }
+    }
+
+    /// Runs a job compiled for this set.
+    fn run(self, job: impl Job) {
+        match self.0 {
+            // SAFETY: plain Rust needs no instructions.
+            Instructions::Scalar => unsafe { job.run::<lanes::Portable>() },
+            // SAFETY: `KernelSet::new` found the instructions on this processor.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => unsafe { x86::run_avx2(job) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => unsafe { x86::run_avx512(job) },
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The engine against the obvious interpreter of `naive`, on every set of kernels this processor has.
 
 use hilum_nn::{
-    Activation, Dims, Engine, EngineError, EngineOptions, Graph, Kernel, Node, NodeId, Norm, Op, Stem, UNet, Weights,
-    available_kernels,
+    Activation, Algorithm, Dims, Engine, EngineError, EngineOptions, Graph, Kernel, Node, NodeId, Norm, Op, Stem, UNet,
+    Weights, available_kernels,
 };
 
 use crate::naive;
@@ -51,7 +51,8 @@ fn options(kernel: Kernel, threads: usize) -> EngineOptions {
     EngineOptions { threads, kernel, ..EngineOptions::default() }
 }
 
-/// Runs `count` inputs of `size` on every kernel with one and three threads and compares them with the interpreter.
+/// Runs `count` inputs of `size` on every kernel, both algorithms, with one and three threads, and compares them with the
+/// interpreter.
 fn check(what: &str, graph: &Graph, count: usize, size: [usize; 3]) {
     let weights = weights_for(graph);
     let voxels: usize = size.iter().product();
@@ -63,15 +64,19 @@ fn check(what: &str, graph: &Graph, count: usize, size: [usize; 3]) {
     assert!(largest > 1e-3, "{what}: the reference is all but zero, so the comparison would prove nothing");
     for kernel in kernels_here() {
         let mut first: Option<Vec<f32>> = None;
-        for threads in [1, 3] {
-            let engine = Engine::new(graph, &weights, options(kernel, threads)).unwrap();
+        for (algorithm, threads) in [Algorithm::Exact, Algorithm::Fastest].into_iter().flat_map(|a| [(a, 1), (a, 3)]) {
+            if threads == 1 {
+                first = None;
+            }
+            let options = EngineOptions { algorithm, ..options(kernel, threads) };
+            let engine = Engine::new(graph, &weights, options).unwrap();
             let shape = [count, graph.input_channels(), size[0], size[1], size[2]];
             let found = engine.run(&input, shape).unwrap();
             assert_eq!(found.len(), expected.len(), "{what}");
             let worst = found.iter().zip(&expected).map(|(&f, e)| (f64::from(f) - e).abs()).fold(0.0, f64::max);
             assert!(
                 worst <= TOLERANCE * largest,
-                "{what}, {kernel:?}, {threads} threads: differs by {worst:e} of at most {largest}"
+                "{what}, {kernel:?}, {algorithm:?}, {threads} threads: differs by {worst:e} of at most {largest}"
             );
             assert_eq!(*first.get_or_insert(found.clone()), found, "{what}, {kernel:?}: depends on the threads");
             assert_eq!(engine.run(&input, shape).unwrap(), found, "{what}, {kernel:?}: buffers are not clean");
@@ -353,7 +358,8 @@ fn what_cannot_run_is_refused_before_it_runs() {
     assert!(engine.run(&[], [0, 1, 1, 8, 8]).unwrap().is_empty());
     let missing = Engine::new(&graph, &Weights::new(), options(Kernel::Auto, 1)).unwrap_err();
     assert!(matches!(missing, EngineError::Weights(_)));
-    let needed = engine.plan([1, 64, 64]).unwrap().memory_bytes();
+    let two_threads = Engine::new(&graph, &weights, options(Kernel::Auto, 2)).unwrap();
+    let needed = two_threads.plan([1, 64, 64]).unwrap().memory_bytes();
     let limited = |limit| {
         let options = EngineOptions { threads: 2, memory_limit_bytes: Some(limit), ..EngineOptions::default() };
         Engine::new(&graph, &weights, options).unwrap()
@@ -371,7 +377,9 @@ fn what_cannot_run_is_refused_before_it_runs() {
 #[test]
 fn memory_is_shared_between_values() {
     let graph = unet(Dims::Two, Stem::Full, Norm::Batch, &[16, 32, 64]).graph().unwrap();
-    let engine = Engine::new(&graph, &weights_for(&graph), options(Kernel::Auto, 1)).unwrap();
+    // Winograd's products need some memory more, however large the input.
+    let options = EngineOptions { algorithm: Algorithm::Exact, ..options(Kernel::Auto, 1) };
+    let engine = Engine::new(&graph, &weights_for(&graph), options).unwrap();
     let memory = engine.plan([1, 64, 64]).unwrap().memory_bytes();
     // At full size at most three values of 16 channels live at once (skip, raised, result), one column of margin each
     // side, and the coarser levels need a half and a quarter of that each, beside the input.
