@@ -8,6 +8,7 @@ use crate::TrainError;
 use crate::augment::{Augmentation, Example, example};
 use crate::cases::{self, CHANNELS, Slice};
 use crate::config::{Side, TrainConfig};
+use crate::emphasis;
 use crate::loss::Target;
 use crate::network::Images;
 
@@ -124,6 +125,9 @@ impl Group {
     }
 }
 
+/// Place of lesion in [`CHANNELS`].
+const LESION: usize = 1;
+
 /// Lays examples out as the network and the loss read them.
 pub(crate) fn batch(examples: &[(Example, &Slice)]) -> (Images, Target) {
     let size = examples[0].0.size;
@@ -133,13 +137,15 @@ pub(crate) fn batch(examples: &[(Example, &Slice)]) -> (Images, Target) {
     let mut known = truth.clone();
     let planes = truth.chunks_mut(channels * pixels).zip(known.chunks_mut(channels * pixels));
     for ((example, slice), (truth, known)) in examples.iter().zip(planes) {
+        let lesion_weights = emphasis::weights(&example.labels, size, 2);
         for i in (0..pixels).filter(|i| example.inside[*i]) {
             let bits = example.labels[i];
             // Where there is no lesion there is no consolidation, whatever the set tells of kinds.
             let knows = [slice.known.lung, true, slice.known.consolidation || bits & 2 == 0];
             for channel in 0..channels {
                 truth[channel * pixels + i] = f32::from(bits >> channel & 1);
-                known[channel * pixels + i] = f32::from(u8::from(knows[channel]));
+                let weight = if channel == LESION { lesion_weights[i] } else { 1.0 };
+                known[channel * pixels + i] = weight * f32::from(u8::from(knows[channel]));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Mutex;
 
-use hilum_nn::{Engine, EngineOptions, Model, run_slices};
+use hilum_nn::{Engine, EngineOptions, Model, Runtime, run_slices};
 use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,23 @@ pub fn evaluate(
     options: &EvaluateOptions,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<Evaluation, TrainError> {
+    let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
+    let engine = Engine::new(&model.graph, &model.weights, engine_options)?;
+    evaluate_on(&engine, layout, folder, model, options, progress)
+}
+
+/// As [`evaluate`], with the model already made ready by whatever runs it; [`EvaluateOptions::threads`] is not looked at.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_on(
+    runtime: &dyn Runtime,
+    layout: Layout,
+    folder: &Path,
+    model: &Model,
+    options: &EvaluateOptions,
+    progress: &(dyn Fn(f32) + Sync),
+) -> Result<Evaluation, TrainError> {
     let channels = channel_indices(model)?;
     let reading = Reading {
         prefix: options.prefix.clone(),
@@ -159,9 +176,7 @@ pub fn evaluate(
     if slices.is_empty() {
         return Err(TrainError::NoCases(format!("{} has no patient of that split", folder.display())));
     }
-    let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
-    let engine = Engine::new(&model.graph, &model.weights, engine_options)?;
-    let predictor = Predictor { engine, model, channels };
+    let predictor = Predictor { runtime, model, channels };
     let mut patients = BTreeMap::<&str, Vec<&[Slice]>>::new();
     for volume in slices.chunk_by(|a, b| a.volume == b.volume) {
         patients.entry(&volume[0].patient).or_default().push(volume);
@@ -215,7 +230,7 @@ fn channel_indices(model: &Model) -> Result<[usize; 3], TrainError> {
 }
 
 struct Predictor<'a> {
-    engine: Engine,
+    runtime: &'a dyn Runtime,
     model: &'a Model,
     channels: [usize; 3],
 }
@@ -260,7 +275,7 @@ impl Predictor<'_> {
             }
             results.lock().expect("no thread panics while it holds the results")[index] = labels;
         };
-        run_slices(&self.engine, volume.len(), size, 0.0, fill, take)?;
+        run_slices(self.runtime, volume.len(), size, 0.0, fill, take)?;
         Ok(results.into_inner().expect("no thread panicked"))
     }
 }

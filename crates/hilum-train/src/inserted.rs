@@ -8,10 +8,10 @@
 use crate::augment::{Example, between, box_mean};
 use crate::network::normal;
 
-/// Pixels along the long half axis of the smallest and the largest lesion.
-const RADIUS: [f32; 2] = [1.8, 45.0];
-/// Share of the way from lung to soft tissue at the heart of the faintest and the densest lesion.
-const OPACITY: [f32; 2] = [0.14, 1.0];
+/// Pixels along the long half axis of the smallest and the largest lesion, and where small ones end.
+const RADIUS: [f32; 3] = [1.8, 6.0, 45.0];
+/// Share of the way from lung to soft tissue at the heart of the faintest and the densest lesion, and where dense begins.
+const OPACITY: [f32; 3] = [0.14, 0.75, 1.0];
 /// At most so many in one slice.
 const COUNT_MAX: usize = 3;
 
@@ -46,10 +46,15 @@ fn median(values: &mut [f32], quantile: f32) -> f32 {
 fn draw(example: &mut Example, centre: usize, tissue: f32, random: &mut fastrand::Rng) {
     let size = example.size;
     let (row, column) = ((centre / size) as f32, (centre % size) as f32);
-    let long = between(random, RADIUS[0].ln(), RADIUS[1].ln()).exp();
+    // Half of them small and mostly faint; of the large ones half are dense, as in lobar pneumonia.
+    let small = random.bool();
+    let radii = if small { &RADIUS[..2] } else { &RADIUS[1..] };
+    let long = between(random, radii[0].ln(), radii[1].ln()).exp();
+    let dense = random.f32() < if small { 0.15 } else { 0.5 };
+    let opacities = if dense { &OPACITY[1..] } else { &OPACITY[..2] };
+    let opacity = between(random, opacities[0].ln(), opacities[1].ln()).exp();
     let short = (long * between(random, 0.45, 1.0)).max(RADIUS[0]);
     let (sin, cos) = (std::f32::consts::PI * random.f32()).sin_cos();
-    let opacity = between(random, OPACITY[0], OPACITY[1]);
     let edge = between(random, 0.2, 0.7);
     // The border wavers with two to five lobes around.
     let waves: [[f32; 3]; 3] = std::array::from_fn(|i| {

@@ -10,7 +10,7 @@ pub(crate) struct Target {
     pub(crate) pixels: usize,
     /// 0 or 1.
     pub(crate) truth: Vec<f32>,
-    /// 1 where the truth is known, 0 where the prediction is free.
+    /// 0 where the prediction is free, elsewhere how much the pixel counts, 1 as a rule.
     pub(crate) known: Vec<f32>,
 }
 
