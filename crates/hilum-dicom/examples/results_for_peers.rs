@@ -13,8 +13,9 @@ use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use hilum_dicom::{
-    Algorithm, CtSeriesDescription, Device, LabelSet, Limits, Moment, Origin, ResultContext, Segment,
-    SegmentationTitle, Source, Tracking, binary_segmentation, codes, ct_images, label_map_segmentation, load,
+    Algorithm, Code, CodingScheme, CtSeriesDescription, Device, LabelSet, Limits, Measurement, MeasurementGroup,
+    MeasurementReport, Moment, Origin, ResultContext, ResultFile, Segment, Segmentation, SegmentationTitle, Source,
+    Tracking, binary_segmentation, codes, ct_images, label_map_segmentation, load, measurement_report,
     probability_segmentation, scan,
 };
 use hilum_volume::{Geometry, LabelMap, PatientPoint, PatientVector, Volume};
@@ -135,6 +136,7 @@ fn write_results(folder: &Path, origin: &Origin, mut labels: LabelMap) -> Result
         &[(lung.clone(), set(&[1, 11])), (lobe.clone(), set(&[2])), (glass.clone(), set(&[11]))],
     )?;
     fs::write(folder.join("seg-binary.dcm"), binary.file.bytes())?;
+    fs::write(folder.join("sr.dcm"), report(&context, &binary, &labels)?.bytes())?;
     let map = label_map_segmentation(&context, &title, &labels, &[(1, lung), (2, lobe), (11, glass.clone())])?;
     fs::write(folder.join("seg-labelmap.dcm"), map.file.bytes())?;
     let title = SegmentationTitle::new("PROBABILITY", "Probability of ground glass", 2)?;
@@ -142,6 +144,48 @@ fn write_results(folder: &Path, origin: &Origin, mut labels: LabelMap) -> Result
     let fractional = probability_segmentation(&context, &title, &[(glass, &probability)])?;
     fs::write(folder.join("seg-fractional.dcm"), fractional.file.bytes())?;
     Ok(())
+}
+
+/// A group per segment, its volume measured, and one on the whole without a region.
+fn report(
+    context: &ResultContext<'_>,
+    segmentation: &Segmentation,
+    labels: &LabelMap,
+) -> Result<ResultFile, Box<dyn Error>> {
+    const TOTAL: Code = Code::new("total-labels", "99HILUM", "Number of labelled voxels");
+    let algorithm = Algorithm::new("example", "1.0", codes::ARTIFICIAL_INTELLIGENCE)?;
+    let mut groups = Vec::new();
+    for (n, (what, finding, members)) in [
+        ("Right lung", codes::LUNG, &[1u8, 11][..]),
+        ("Right upper lobe", codes::LOBE_OF_LUNG, &[2]),
+        ("Ground glass", codes::GROUND_GLASS_OPACITY, &[11]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let volume_ml: f64 = members.iter().map(|l| labels.volume_ml(*l)).sum();
+        let measurements = vec![
+            Measurement::new(codes::VOLUME, volume_ml, codes::MILLILITRE)?,
+            Measurement::new(codes::ATTENUATION_COEFFICIENT, -700.0 - 1.0 / 3.0, codes::HOUNSFIELD_UNIT)?
+                .with_derivation(codes::MEAN),
+        ];
+        let tracking = Tracking::new(what, &context.tracking_uid(what))?;
+        let group = MeasurementGroup::new(tracking, finding, algorithm.clone(), measurements)?
+            .with_category(codes::ANATOMICAL_STRUCTURE)
+            .with_site(codes::RIGHT_LUNG);
+        groups.push(group.with_region(segmentation.segment(n).ok_or("a segment without voxels")?));
+    }
+    let all = labels.labels().data().iter().filter(|l| **l > 0).count() as f64;
+    let whole = vec![Measurement::new(TOTAL, all, codes::NO_UNITS)?];
+    let tracking = Tracking::new("Both lungs", &context.tracking_uid("Both lungs"))?;
+    groups.push(MeasurementGroup::new(tracking, codes::LUNG, algorithm, whole)?);
+    let report = MeasurementReport {
+        procedure: codes::CT_OF_CHEST,
+        groups,
+        comments: vec!["Research use only, not a medical device.".into(), "Größe und Lage.\nSecond line.".into()],
+        schemes: vec![CodingScheme::new("99HILUM", "Concepts of Hilum", "Hilum")],
+    };
+    Ok(measurement_report(context, &report)?)
 }
 
 /// A CT image of a patient whose name needs more than ASCII, as its hospital may write it.

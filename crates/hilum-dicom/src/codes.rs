@@ -96,3 +96,40 @@ pub const CT_OF_CHEST: Code = sct("169069000", "Computed tomography of chest");
 pub(crate) const BACKGROUND: Code = dcm("125040", "Background");
 pub(crate) const SEGMENTATION_DERIVATION: Code = dcm("113076", "Segmentation");
 pub(crate) const SOURCE_IMAGE_FOR_PROCESSING: Code = dcm("121322", "Source image for image processing operation");
+
+/// Concepts that give structured reports their form (PS3.16, TID 1500 and those it includes).
+pub(crate) mod sr {
+    use super::{Code, dcm, sct};
+
+    pub(crate) const IMAGING_MEASUREMENT_REPORT: Code = dcm("126000", "Imaging Measurement Report");
+    pub(crate) const LANGUAGE: Code = dcm("121049", "Language of Content Item and Descendants");
+    pub(crate) const ENGLISH: Code = Code::new("en-US", "RFC5646", "English (United States)");
+    pub(crate) const OBSERVER_TYPE: Code = dcm("121005", "Observer Type");
+    pub(crate) const DEVICE: Code = dcm("121007", "Device");
+    pub(crate) const DEVICE_OBSERVER_UID: Code = dcm("121012", "Device Observer UID");
+    pub(crate) const DEVICE_OBSERVER_NAME: Code = dcm("121013", "Device Observer Name");
+    pub(crate) const DEVICE_OBSERVER_MANUFACTURER: Code = dcm("121014", "Device Observer Manufacturer");
+    pub(crate) const DEVICE_OBSERVER_MODEL_NAME: Code = dcm("121015", "Device Observer Model Name");
+    pub(crate) const DEVICE_OBSERVER_SERIAL_NUMBER: Code = dcm("121016", "Device Observer Serial Number");
+    pub(crate) const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
+    pub(crate) const IMAGE_LIBRARY: Code = dcm("111028", "Image Library");
+    pub(crate) const IMAGE_LIBRARY_GROUP: Code = dcm("126200", "Image Library Group");
+    pub(crate) const MODALITY: Code = dcm("121139", "Modality");
+    pub(crate) const CT: Code = dcm("CT", "Computed Tomography");
+    pub(crate) const FRAME_OF_REFERENCE_UID: Code = dcm("112227", "Frame of Reference UID");
+    pub(crate) const IMAGING_MEASUREMENTS: Code = dcm("126010", "Imaging Measurements");
+    pub(crate) const MEASUREMENT_GROUP: Code = dcm("125007", "Measurement Group");
+    pub(crate) const TRACKING_IDENTIFIER: Code = dcm("112039", "Tracking Identifier");
+    pub(crate) const TRACKING_UNIQUE_IDENTIFIER: Code = dcm("112040", "Tracking Unique Identifier");
+    pub(crate) const FINDING_CATEGORY: Code = sct("276214006", "Finding category");
+    pub(crate) const FINDING: Code = dcm("121071", "Finding");
+    pub(crate) const FINDING_SITE: Code = sct("363698007", "Finding Site");
+    pub(crate) const REFERENCED_SEGMENT: Code = dcm("121191", "Referenced Segment");
+    pub(crate) const SOURCE_SERIES_FOR_SEGMENTATION: Code = dcm("121232", "Source series for segmentation");
+    pub(crate) const ALGORITHM_NAME: Code = dcm("111001", "Algorithm Name");
+    pub(crate) const ALGORITHM_VERSION: Code = dcm("111003", "Algorithm Version");
+    pub(crate) const ALGORITHM_FAMILY: Code = dcm("111000", "Algorithm Family");
+    pub(crate) const DERIVATION: Code = dcm("121401", "Derivation");
+    pub(crate) const QUALITATIVE_EVALUATIONS: Code = Code::new("C0034375", "UMLS", "Qualitative Evaluations");
+    pub(crate) const COMMENT: Code = dcm("121106", "Comment");
+}

@@ -59,6 +59,7 @@ mod error;
 mod frame;
 mod image;
 mod limits;
+mod measurement_report;
 pub mod nifti;
 mod note;
 mod origin;
@@ -70,6 +71,7 @@ mod segmentation;
 mod segmentation_frames;
 mod series;
 mod source;
+mod sr_content;
 mod stack;
 mod syntax;
 mod uid;
@@ -79,6 +81,9 @@ mod write_ct;
 pub use code::Code;
 pub use error::{Error, Refusal};
 pub use limits::Limits;
+pub use measurement_report::{
+    CodingScheme, Measurement, MeasurementGroup, MeasurementReport, SegmentReference, measurement_report,
+};
 pub use note::{Note, NoteKind, Severity};
 pub use origin::Origin;
 pub use result_file::{Device, Moment, ResultContext, ResultFile};

@@ -142,6 +142,12 @@ impl ResultContext<'_> {
         uid_from_seed(&seed.join("\n"), role)
     }
 
+    /// The UID of the device, the same for every study.
+    pub(crate) fn device_uid(&self) -> String {
+        let device = self.device;
+        uid_from_seed(&[&device.manufacturer[..], &device.model_name, &device.serial_number].join("\n"), "device")
+    }
+
     /// A UID by which one and the same thing is followed through results, such as one lesion in segmentation and report.
     #[must_use]
     pub fn tracking_uid(&self, what: &str) -> String {

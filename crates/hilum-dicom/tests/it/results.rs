@@ -4,8 +4,9 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{DefaultDicomObject, InMemDicomObject};
 use hilum_dicom::{
-    Algorithm, Device, LabelSet, Limits, Moment, Origin, ResultContext, Segment, SegmentationTitle,
-    binary_segmentation, codes, label_map_segmentation, load, probability_segmentation, scan,
+    Algorithm, Code, CodingScheme, Device, LabelSet, Limits, Measurement, MeasurementGroup, MeasurementReport, Moment,
+    Origin, ResultContext, Segment, SegmentationTitle, Tracking, binary_segmentation, codes, label_map_segmentation,
+    load, measurement_report, probability_segmentation, scan,
 };
 use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
 
@@ -174,4 +175,77 @@ fn what_would_be_invalid_is_not_made() {
     assert!(SegmentationTitle::new("lower case", "x", 1).is_err());
     assert!(Device::new("Hilum", "hilum", "", &["1".into()]).is_err());
     assert!(Moment::new("2026-01-02", "010203").is_err());
+}
+
+const PRIVATE: Code = Code::new("po", "99TEST", "Percentage of opacity");
+
+fn group(uid: &str, concept: Code, value: f64, unit: Code) -> MeasurementGroup {
+    let algorithm = Algorithm::new("test", "1", codes::ARTIFICIAL_INTELLIGENCE).unwrap();
+    let measurements = vec![Measurement::new(concept, value, unit).unwrap()];
+    MeasurementGroup::new(Tracking::new("a", uid).unwrap(), codes::LUNG, algorithm, measurements).unwrap()
+}
+
+fn report(groups: Vec<MeasurementGroup>) -> MeasurementReport {
+    MeasurementReport { procedure: codes::CT_OF_CHEST, groups, comments: vec!["A\tremark".into()], schemes: vec![] }
+}
+
+/// All items of a report, depth first.
+fn walk(object: &InMemDicomObject, visit: &mut dyn FnMut(&InMemDicomObject)) {
+    visit(object);
+    for item in object.element(tags::CONTENT_SEQUENCE).ok().and_then(|e| e.items()).unwrap_or_default() {
+        walk(item, visit);
+    }
+}
+
+#[test]
+fn a_report_gives_numbers_exactly_and_names_the_segment_they_were_measured_on() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let sets = [7u8, 2].map(|l| (segment("a"), [l]));
+    let sets: Vec<_> = sets.iter().map(|(s, l)| (s.clone(), LabelSet { map: &labels, labels: l })).collect();
+    let made = binary_segmentation(&context, &title(), &sets).unwrap();
+    assert_eq!((made.segment(0), made.segment(2)), (None, None), "without voxels there is no segment to refer to");
+    let third = 1.0 / 3.0;
+    let groups = vec![
+        group("1.2.3", codes::VOLUME, third, codes::MILLILITRE).with_region(made.segment(1).unwrap()),
+        group("1.2.4", codes::NUMBER_OF_LESIONS, 2.0, codes::NO_UNITS),
+    ];
+    let file = measurement_report(&context, &report(groups)).unwrap();
+    let object = parsed(file.bytes());
+    assert_eq!(text(&object, tags::SOP_CLASS_UID), uids::COMPREHENSIVE3_DSR_STORAGE);
+    let (mut numbers, mut segments) = (Vec::new(), Vec::new());
+    walk(&object, &mut |item| {
+        if let Ok(value) = item.element(tags::MEASURED_VALUE_SEQUENCE) {
+            let value = &value.items().unwrap()[0];
+            let exact = value.element(tags::FLOATING_POINT_VALUE).ok().map(|v| v.to_float64().unwrap());
+            numbers.push((text(value, tags::NUMERIC_VALUE), exact));
+        }
+        if let Ok(of) = item.element(tags::REFERENCED_SOP_SEQUENCE) {
+            let of = &of.items().unwrap()[0];
+            if let Ok(number) = of.element(tags::REFERENCED_SEGMENT_NUMBER) {
+                segments.push((text(of, tags::REFERENCED_SOP_INSTANCE_UID), number.to_int::<u16>().unwrap()));
+            }
+        }
+    });
+    assert_eq!(numbers, [("0.33333333333333".to_owned(), Some(third)), ("2".to_owned(), None)]);
+    assert_eq!(segments, [(made.file.sop_instance_uid().to_owned(), 1)]);
+}
+
+#[test]
+fn what_would_be_an_invalid_report_is_not_made() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let volume = |uid| group(uid, codes::VOLUME, 1.0, codes::MILLILITRE);
+    assert!(measurement_report(&context, &report(vec![])).is_err(), "no group");
+    assert!(measurement_report(&context, &report(vec![volume("1.2"), volume("1.2")])).is_err(), "one UID for two");
+    let private = report(vec![group("1.2", PRIVATE, 1.0, codes::PERCENT)]);
+    assert!(measurement_report(&context, &private).is_err(), "a private code nobody explains");
+    let explained = MeasurementReport { schemes: vec![CodingScheme::new("99TEST", "Tests", "Hilum")], ..private };
+    assert!(measurement_report(&context, &explained).is_ok());
+    assert!(Measurement::new(codes::VOLUME, f64::NAN, codes::MILLILITRE).is_err());
+    assert!(Measurement::new(codes::VOLUME, 1.0, codes::MEAN).is_err(), "not a unit");
+    assert!(Tracking::new("a", "not a uid").is_err());
 }

@@ -215,6 +215,50 @@ def check_tools(case, path):
         check(f"{case} {form}: dcmtk dcmdump", done.returncode == 0 and not done.stderr.strip(), done.stderr[:200])
 
 
+def check_report(case, path, folder, source):
+    report = hd.sr.srread(path)
+    segmentation = pydicom.dcmread(folder / "seg-binary.dcm", stop_before_pixels=True)
+    groups = report.content.get_volumetric_roi_measurement_groups()
+    right = len(groups) == len(BINARY_SEGMENTS)
+    voxel_ml = float(np.prod(source.spacing)) * 2.5 / 1000  # the grids are 2.5 mm apart along their slices
+    if case == "tilted-gantry":
+        voxel_ml *= 0.9659258263  # cosine of the tilt
+    for group, (number, labels) in zip(groups, BINARY_SEGMENTS.items()):
+        item = next(i for i in group[0].ContentSequence if i.name == pydicom.sr.codedict.codes.DCM.ReferencedSegment)
+        referenced = item.ReferencedSOPSequence[0]
+        right &= referenced.ReferencedSOPInstanceUID == segmentation.SOPInstanceUID
+        right &= referenced.ReferencedSegmentNumber == number
+        volume, density = group.get_measurements()
+        if case != "slice-missing":
+            right &= abs(volume.value - source.voxels(labels) * voxel_ml) < 1e-9 * max(1, volume.value) + 1e-6
+        right &= volume.unit.value == "mL" and density.unit.value == "[hnsf'U]" and density.value == -700.0 - 1.0 / 3.0
+        right &= density.derivation.meaning == "Mean"
+        right &= group.tracking_uid == segmentation.SegmentSequence[0].TrackingUID if number == 1 else True
+        right &= group.finding_sites[0].value.value == "3341006"
+    check(f"{case} sr: highdicom, measurements and references", bool(right), f"{len(groups)} groups")
+    evidence = {
+        (s.SeriesInstanceUID, i.ReferencedSOPInstanceUID)
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for s in study.ReferencedSeriesSequence
+        for i in s.ReferencedSOPSequence
+    }
+    want = {(f.SeriesInstanceUID, f.SOPInstanceUID) for f in [*source.files, segmentation]}
+    check(f"{case} sr: evidence", evidence == want, f"{len(evidence)} objects")
+    reader = tool("tid1500reader")
+    if reader:
+        with tempfile.NamedTemporaryFile(suffix=".json") as out:
+            done = subprocess.run([reader, "--inputDICOM", str(path), "--outputMetadata", out.name], capture_output=True, text=True, errors="replace")
+            read = json.load(open(out.name)) if done.returncode == 0 else {}
+        values = [float(m["value"]) for g in read.get("Measurements", []) for m in g["measurementItems"]]
+        mine = [float(m.value) for g in groups for m in g.get_measurements()]
+        exact = len(values) >= len(mine) > 0 and all(abs(a - b) < 1e-10 for a, b in zip(values, mine))
+        check(f"{case} sr: dcmqi tid1500reader", exact, done.stderr[-200:])
+    dump = tool("dsrdump")
+    if dump:
+        done = subprocess.run([dump, "-q", str(path)], capture_output=True, text=True, errors="replace")
+        check(f"{case} sr: dcmtk dsrdump", done.returncode == 0 and not done.stderr.strip(), done.stderr[:200])
+
+
 def main():
     root = Path(sys.argv[1])
     for folder in sorted(p for p in root.iterdir() if (p / "source").is_dir()):
@@ -228,6 +272,7 @@ def main():
         for form in ("binary", "labelmap", "fractional"):
             check_highdicom(case, form, folder / f"seg-{form}.dcm", source)
         check_dcmqi(case, folder / "seg-binary.dcm", source)
+        check_report(case, folder / "sr.dcm", folder, source)
     entities = tool("dcentvfy")
     if entities:
         for folder in sorted(p for p in root.iterdir() if (p / "source").is_dir()):
