@@ -33,7 +33,7 @@ impl NodeId {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Op {
-    /// Convolution with zero padding. Parameters: `weight [out, in, k..]`, `bias [out]`.
+    /// Convolution with zero padding. Parameters: `weight [out, in / groups, k..]`, `bias [out]`.
     Conv {
         /// Channels of the result.
         out_channels: usize,
@@ -43,6 +43,13 @@ pub enum Op {
         stride: [usize; 3],
         /// Zeros added on both sides along `[slice, row, column]`.
         padding: [usize; 3],
+        /// Distance between taps along `[slice, row, column]`; 1 if not written.
+        #[serde(default = "ones", skip_serializing_if = "is_ones")]
+        dilation: [usize; 3],
+        /// Channels in and out are split into this many parts that do not see each other; 1 if not written. As many as
+        /// channels is a depthwise convolution.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        groups: usize,
     },
     /// Transposed convolution whose stride equals its kernel: every voxel becomes a block, blocks do not overlap.
     /// Parameters: `weight [in, out, k..]` (PyTorch's order), `bias [out]`.
@@ -78,6 +85,40 @@ pub enum Op {
     },
     /// Channels of all inputs, one after another in the order they are named.
     Concat,
+    /// Sum of all inputs, which must have the same channels and resolution (residual connections).
+    Add,
+    /// Mean of each channel over all voxels of a sample: one voxel is left. What follows can only be [`Op::Linear`],
+    /// an activation, [`Op::Add`] or [`Op::Concat`].
+    GlobalAveragePool,
+    /// Every channel of the result is a weighted sum of all channels of a single voxel. Parameters:
+    /// `weight [out, in]`, `bias [out]`.
+    Linear {
+        /// Channels of the result.
+        out_channels: usize,
+    },
+}
+
+fn ones() -> [usize; 3] {
+    [1; 3]
+}
+
+fn is_ones(triple: &[usize; 3]) -> bool {
+    *triple == [1; 3]
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
+}
+
+impl Op {
+    /// A convolution with neighbouring taps that sees all channels.
+    pub fn conv(out_channels: usize, kernel: [usize; 3], stride: [usize; 3], padding: [usize; 3]) -> Self {
+        Op::Conv { out_channels, kernel, stride, padding, dilation: [1; 3], groups: 1 }
+    }
 }
 
 /// One layer: its operation, the values it reads and the name its parameters carry in the weight file.
@@ -88,7 +129,7 @@ pub struct Node {
     /// What it computes.
     #[serde(flatten)]
     pub op: Op,
-    /// The values it reads: exactly one, or two or more for [`Op::Concat`].
+    /// The values it reads: exactly one, or two or more for [`Op::Concat`] and [`Op::Add`].
     pub inputs: Vec<NodeId>,
 }
 
@@ -167,8 +208,27 @@ pub enum GraphError {
     /// A two-dimensional network must leave the slice axis alone.
     #[error("layer `{0}` works along slices in a two-dimensional network")]
     SliceAxisInTwoDims(String),
+    /// Channels that cannot be split into so many groups.
+    #[error("layer `{node}`: {channels} channels cannot be split into {groups} groups")]
+    Groups {
+        /// Layer name.
+        node: String,
+        /// Channels read or written.
+        channels: usize,
+        /// Groups asked for.
+        groups: usize,
+    },
+    /// A sum of values with different numbers of channels.
+    #[error("layer `{0}` adds values with different numbers of channels")]
+    ChannelMismatch(String),
+    /// An operation on a grid behind a pooling that left a single voxel.
+    #[error("layer `{0}` needs a grid of voxels, but reads a single one")]
+    NeedsGrid(String),
+    /// A linear layer that reads a grid.
+    #[error("layer `{0}` needs a single voxel, but reads a grid: pool it first")]
+    NeedsOneVoxel(String),
     /// Padding that is not smaller than the kernel creates voxels that see only zeros.
-    #[error("layer `{0}`: padding must be smaller than the kernel")]
+    #[error("layer `{0}`: padding must be smaller than what the kernel covers")]
     PaddingTooLarge(String),
     /// Inputs of a concatenation were sampled at different steps, so they can never have one size.
     #[error("layer `{0}` joins values of different resolution")]
@@ -179,8 +239,8 @@ pub enum GraphError {
     /// The result names a value that does not exist.
     #[error("the output names value {0}, which no layer computes")]
     UnknownOutput(usize),
-    /// The logits would not lie on the input's grid.
-    #[error("the output is not at the input's resolution")]
+    /// The logits would neither lie on the input's grid nor be a single voxel.
+    #[error("the output is neither at the input's resolution nor a single voxel")]
     OutputResolution,
 }
 
@@ -190,12 +250,26 @@ pub enum GraphError {
 struct Sampling {
     step: [usize; 3],
     up: [usize; 3],
+    /// A single voxel, whatever the size of the input.
+    global: bool,
+}
+
+impl Sampling {
+    const INPUT: Self = Self { step: [1; 3], up: [1; 3], global: false };
+    const ONE_VOXEL: Self = Self { step: [1; 3], up: [1; 3], global: true };
+
+    fn size(self, input: [usize; 3]) -> [usize; 3] {
+        match self.global {
+            true => [1; 3],
+            false => std::array::from_fn(|axis| input[axis] / self.step[axis] * self.up[axis]),
+        }
+    }
 }
 
 impl Graph {
     /// Checks the layers and fixes the network.
     ///
-    /// `output` must lie on the input's grid: one logit per voxel and channel.
+    /// `output` must lie on the input's grid, one logit per voxel and channel, or be a single voxel, as of a classifier.
     ///
     /// # Errors
     /// [`GraphError`] says which layer cannot run and why.
@@ -208,15 +282,18 @@ impl Graph {
         }
         let mut names = std::collections::BTreeSet::new();
         let mut channels = vec![input_channels];
-        let mut sampling = vec![Sampling { step: [1; 3], up: [1; 3] }];
+        let mut sampling = vec![Sampling::INPUT];
         for (index, node) in nodes.iter().enumerate() {
             if !names.insert(node.name.as_str()) {
                 return Err(GraphError::DuplicateName(node.name.clone()));
             }
             check_inputs(node, index)?;
             check_op(node, dims)?;
+            check_channels(node, &channels)?;
             channels.push(match node.op {
-                Op::Conv { out_channels, .. } | Op::ConvTranspose { out_channels, .. } => out_channels,
+                Op::Conv { out_channels, .. }
+                | Op::ConvTranspose { out_channels, .. }
+                | Op::Linear { out_channels } => out_channels,
                 Op::Concat => node.inputs.iter().map(|id| channels[id.0]).sum(),
                 _ => channels[node.inputs[0].0],
             });
@@ -225,7 +302,7 @@ impl Graph {
         if output.0 > nodes.len() || output == NodeId::INPUT {
             return Err(GraphError::UnknownOutput(output.0));
         }
-        if sampling[output.0] != sampling[0] {
+        if sampling[output.0] != Sampling::INPUT && !sampling[output.0].global {
             return Err(GraphError::OutputResolution);
         }
         Ok(Self { dims, input_channels, nodes, output, channels })
@@ -256,6 +333,24 @@ impl Graph {
         self.output
     }
 
+    /// Whether the result is a single voxel for an input of any size: one logit per channel, as of a classifier.
+    pub fn is_classifier(&self) -> bool {
+        self.sampling()[self.output.0].global
+    }
+
+    /// Size `[slice, row, column]` of the result: the input's own, or a single voxel of a classifier.
+    pub fn output_size(&self, input: [usize; 3]) -> [usize; 3] {
+        if self.is_classifier() { [1; 3] } else { input }
+    }
+
+    fn sampling(&self) -> Vec<Sampling> {
+        let mut sampling = vec![Sampling::INPUT];
+        for node in &self.nodes {
+            sampling.push(sample(node, &sampling).expect("checked at construction"));
+        }
+        sampling
+    }
+
     /// Channels of a value.
     ///
     /// # Panics
@@ -267,13 +362,10 @@ impl Graph {
     /// What the input's size must be divisible by along `[slice, row, column]` so that every layer divides evenly.
     pub fn size_divisor(&self) -> [usize; 3] {
         let mut divisor = [1; 3];
-        let mut sampling = vec![Sampling { step: [1; 3], up: [1; 3] }];
-        for node in &self.nodes {
-            let value = sample(node, &sampling).expect("checked at construction");
+        for value in self.sampling() {
             for axis in 0..3 {
                 divisor[axis] = lcm(divisor[axis], value.step[axis]);
             }
-            sampling.push(value);
         }
         divisor
     }
@@ -288,11 +380,7 @@ impl Graph {
             (0..3).all(|axis| input[axis].is_multiple_of(divisor[axis])),
             "input {input:?} is not a multiple of {divisor:?}"
         );
-        let mut sampling = vec![Sampling { step: [1; 3], up: [1; 3] }];
-        for node in &self.nodes {
-            sampling.push(sample(node, &sampling).expect("checked at construction"));
-        }
-        sampling.iter().map(|s| std::array::from_fn(|axis| input[axis] / s.step[axis] * s.up[axis])).collect()
+        self.sampling().iter().map(|sampling| sampling.size(input)).collect()
     }
 
     /// Every parameter with its shape, in layer order.
@@ -305,8 +393,8 @@ impl Graph {
                 list.push(Parameter { name: format!("{}.{suffix}", node.name), shape });
             };
             match node.op {
-                Op::Conv { kernel, .. } => {
-                    add("weight", self.kernel_shape([outputs, inputs], kernel));
+                Op::Conv { kernel, groups, .. } => {
+                    add("weight", self.kernel_shape([outputs, inputs / groups], kernel));
                     add("bias", vec![outputs]);
                 }
                 Op::ConvTranspose { kernel, .. } => {
@@ -322,7 +410,12 @@ impl Graph {
                     add("weight", vec![outputs]);
                     add("bias", vec![outputs]);
                 }
-                Op::Relu | Op::LeakyRelu { .. } | Op::MaxPool { .. } | Op::Concat => {}
+                Op::Linear { .. } => {
+                    add("weight", vec![outputs, inputs]);
+                    add("bias", vec![outputs]);
+                }
+                Op::Relu | Op::LeakyRelu { .. } | Op::MaxPool { .. } | Op::Concat | Op::Add | Op::GlobalAveragePool => {
+                }
             }
         }
         list
@@ -333,7 +426,7 @@ impl Graph {
         self.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum()
     }
 
-    /// Multiply-adds of the convolutions for one input of this size.
+    /// Multiply-adds of convolutions and linear layers for one input of this size.
     ///
     /// # Panics
     /// If the size is not a multiple of [`Graph::size_divisor`].
@@ -344,7 +437,8 @@ impl Graph {
             let pairs = (self.channels[node.inputs[0].0] * self.channels[index + 1]) as u64;
             let voxels = |size: [usize; 3]| size.iter().product::<usize>() as u64;
             total += match node.op {
-                Op::Conv { kernel, .. } => pairs * voxels(kernel) * voxels(sizes[index + 1]),
+                Op::Conv { kernel, groups, .. } => pairs / groups as u64 * voxels(kernel) * voxels(sizes[index + 1]),
+                Op::Linear { .. } => pairs,
                 Op::ConvTranspose { kernel, .. } => pairs * voxels(kernel) * voxels(sizes[node.inputs[0].0]),
                 _ => 0,
             };
@@ -364,7 +458,7 @@ impl Graph {
 fn check_inputs(node: &Node, index: usize) -> Result<(), GraphError> {
     let found = node.inputs.len();
     let (fits, expected) = match node.op {
-        Op::Concat => (found >= 2, "two or more"),
+        Op::Concat | Op::Add => (found >= 2, "two or more"),
         _ => (found == 1, "one"),
     };
     if !fits {
@@ -379,8 +473,15 @@ fn check_inputs(node: &Node, index: usize) -> Result<(), GraphError> {
 fn check_op(node: &Node, dims: Dims) -> Result<(), GraphError> {
     let zero = |what| Err(GraphError::Zero { node: node.name.clone(), what });
     let (kernel, stride, padding) = match node.op {
-        Op::Conv { out_channels: 0, .. } | Op::ConvTranspose { out_channels: 0, .. } => return zero("channels"),
-        Op::Conv { kernel, stride, padding, .. } => (kernel, stride, padding),
+        Op::Conv { out_channels: 0, .. }
+        | Op::ConvTranspose { out_channels: 0, .. }
+        | Op::Linear { out_channels: 0 } => return zero("channels"),
+        Op::Conv { groups: 0, .. } => return zero("the number of groups"),
+        Op::Conv { dilation, .. } if dilation.contains(&0) => return zero("the dilation"),
+        Op::Conv { kernel, dilation, stride, padding, .. } if !kernel.contains(&0) => {
+            (covered(kernel, dilation), stride, padding)
+        }
+        Op::Conv { .. } => return zero("the kernel"),
         Op::ConvTranspose { kernel, .. } => (kernel, kernel, [0; 3]),
         Op::MaxPool { size } => (size, size, [0; 3]),
         _ => return Ok(()),
@@ -400,11 +501,43 @@ fn check_op(node: &Node, dims: Dims) -> Result<(), GraphError> {
     Ok(())
 }
 
+fn check_channels(node: &Node, channels: &[usize]) -> Result<(), GraphError> {
+    let read = channels[node.inputs[0].0];
+    match node.op {
+        Op::Conv { out_channels, groups, .. } => match [read, out_channels].into_iter().find(|c| c % groups != 0) {
+            Some(channels) => Err(GraphError::Groups { node: node.name.clone(), channels, groups }),
+            None => Ok(()),
+        },
+        Op::Add if node.inputs.iter().any(|id| channels[id.0] != read) => {
+            Err(GraphError::ChannelMismatch(node.name.clone()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Voxels between and including the outermost taps.
+fn covered(kernel: [usize; 3], dilation: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|axis| (kernel[axis] - 1) * dilation[axis] + 1)
+}
+
 /// The sampling of a node's result, given that of the values before it.
 fn sample(node: &Node, before: &[Sampling]) -> Result<Sampling, GraphError> {
     let input = before[node.inputs[0].0];
+    let needs_grid = matches!(
+        node.op,
+        Op::Conv { .. }
+            | Op::ConvTranspose { .. }
+            | Op::BatchNorm { .. }
+            | Op::InstanceNorm { .. }
+            | Op::MaxPool { .. }
+            | Op::GlobalAveragePool
+    );
+    if input.global && needs_grid {
+        return Err(GraphError::NeedsGrid(node.name.clone()));
+    }
     match node.op {
-        Op::Conv { kernel, stride, padding, .. } => {
+        Op::Conv { kernel, stride, padding, dilation, .. } => {
+            let kernel = covered(kernel, dilation);
             // out = (in + 2p - k) / s + 1 equals in / s for every `in` divisible by s exactly when 0 <= k - 2p <= s
             // with k - 2p >= 1: the last, partial step is dropped.
             let keeps = (0..3).all(|a| (1..=stride[a]).contains(&kernel[a].saturating_sub(2 * padding[a])));
@@ -415,7 +548,9 @@ fn sample(node: &Node, before: &[Sampling]) -> Result<Sampling, GraphError> {
         }
         Op::MaxPool { size } => Ok(coarser(input, size)),
         Op::ConvTranspose { kernel, .. } => Ok(finer(input, kernel)),
-        Op::Concat => match node.inputs.iter().all(|id| before[id.0] == input) {
+        Op::GlobalAveragePool => Ok(Sampling::ONE_VOXEL),
+        Op::Linear { .. } if !input.global => Err(GraphError::NeedsOneVoxel(node.name.clone())),
+        Op::Concat | Op::Add => match node.inputs.iter().all(|id| before[id.0] == input) {
             true => Ok(input),
             false => Err(GraphError::ResolutionMismatch(node.name.clone())),
         },
@@ -424,11 +559,11 @@ fn sample(node: &Node, before: &[Sampling]) -> Result<Sampling, GraphError> {
 }
 
 fn coarser(value: Sampling, by: [usize; 3]) -> Sampling {
-    reduced(Sampling { step: std::array::from_fn(|a| value.step[a] * by[a]), up: value.up })
+    reduced(Sampling { step: std::array::from_fn(|a| value.step[a] * by[a]), ..value })
 }
 
 fn finer(value: Sampling, by: [usize; 3]) -> Sampling {
-    reduced(Sampling { step: value.step, up: std::array::from_fn(|a| value.up[a] * by[a]) })
+    reduced(Sampling { up: std::array::from_fn(|a| value.up[a] * by[a]), ..value })
 }
 
 fn reduced(value: Sampling) -> Sampling {
@@ -436,6 +571,7 @@ fn reduced(value: Sampling) -> Sampling {
     Sampling {
         step: std::array::from_fn(|a| value.step[a] / common[a]),
         up: std::array::from_fn(|a| value.up[a] / common[a]),
+        ..value
     }
 }
 
@@ -452,7 +588,7 @@ mod tests {
     use super::*;
 
     fn conv(name: &str, input: usize, out_channels: usize, stride: usize) -> Node {
-        let op = Op::Conv { out_channels, kernel: [1, 3, 3], stride: [1, stride, stride], padding: [0, 1, 1] };
+        let op = Op::conv(out_channels, [1, 3, 3], [1, stride, stride], [0, 1, 1]);
         Node { name: name.into(), op, inputs: vec![NodeId(input)] }
     }
 
@@ -488,10 +624,29 @@ mod tests {
     #[test]
     fn what_cannot_run_is_refused() {
         let mut bare = conv("a", 0, 4, 1);
-        bare.op = Op::Conv { out_channels: 4, kernel: [1, 3, 3], stride: [1; 3], padding: [0; 3] };
+        bare.op = Op::conv(4, [1, 3, 3], [1; 3], [0; 3]);
         let mut deep = bare.clone();
-        deep.op = Op::Conv { out_channels: 4, kernel: [3, 3, 3], stride: [1; 3], padding: [1; 3] };
+        deep.op = Op::conv(4, [3, 3, 3], [1; 3], [1; 3]);
+        let node = |name: &str, op, inputs: &[usize]| Node {
+            name: name.into(),
+            op,
+            inputs: inputs.iter().map(|&i| NodeId(i)).collect(),
+        };
+        let grouped = Op::Conv {
+            out_channels: 4,
+            kernel: [1, 3, 3],
+            stride: [1; 3],
+            padding: [0, 2, 2],
+            dilation: [1, 2, 2],
+            groups: 3,
+        };
+        let pool = node("b", Op::GlobalAveragePool, &[1]);
         let cases = [
+            (vec![node("a", grouped, &[0])], GraphError::Groups { node: "a".into(), channels: 1, groups: 3 }),
+            (vec![conv("a", 0, 4, 1), node("b", Op::Add, &[0, 1])], GraphError::ChannelMismatch("b".into())),
+            (vec![node("a", Op::Linear { out_channels: 2 }, &[0])], GraphError::NeedsOneVoxel("a".into())),
+            (vec![conv("a", 0, 4, 1), pool.clone(), conv("c", 2, 4, 1)], GraphError::NeedsGrid("c".into())),
+            (vec![conv("a", 0, 4, 1), pool, node("c", Op::Add, &[1, 2])], GraphError::ResolutionMismatch("c".into())),
             (vec![], GraphError::Empty),
             (vec![conv("a", 1, 4, 1)], GraphError::ForwardReference { node: "a".into(), input: 1 }),
             (vec![conv("a", 0, 4, 1), conv("a", 1, 4, 1)], GraphError::DuplicateName("a".into())),
@@ -504,6 +659,18 @@ mod tests {
         for (nodes, expected) in cases {
             assert_eq!(build(nodes).unwrap_err(), expected);
         }
+    }
+
+    #[test]
+    fn a_classifier_ends_in_one_voxel() {
+        let ops = [Op::conv(6, [1, 3, 3], [1, 2, 2], [0, 1, 1]), Op::GlobalAveragePool, Op::Linear { out_channels: 2 }];
+        let node = |(i, op)| Node { name: format!("layer{i}"), op, inputs: vec![NodeId(i)] };
+        let graph = build(ops.into_iter().enumerate().map(node).collect()).unwrap();
+        assert!(graph.is_classifier());
+        assert_eq!((graph.size_divisor(), graph.output_size([1, 8, 8])), ([1, 2, 2], [1; 3]));
+        assert_eq!(graph.parameters()[2].shape, [2, 6]);
+        assert_eq!(graph.multiply_adds([1, 2, 2]), 6 * 9 + 12);
+        assert!(!build(vec![conv("a", 0, 4, 1)]).unwrap().is_classifier());
     }
 
     #[test]

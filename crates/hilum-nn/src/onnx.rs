@@ -23,7 +23,8 @@ const IR_VERSION: i64 = 8;
 /// Name of the network's input in an exported file: `[n, channel, (slice,) row, column]`, 32-bit floats.
 pub const ONNX_INPUT: &str = "image";
 
-/// Name of the network's output in an exported file: `[n, channel, (slice,) row, column]`, 32-bit floats.
+/// Name of the network's output in an exported file: `[n, channel, (slice,) row, column]`, of a classifier
+/// `[n, channel]`, 32-bit floats.
 pub const ONNX_OUTPUT: &str = "logits";
 
 /// A protobuf message must stay below 2 GiB, and ONNX Runtime keeps to it.
@@ -114,7 +115,7 @@ fn network(graph: &Graph, weights: &Weights, card: Option<&ModelCard>) -> proto:
     let divisor = graph.size_divisor();
     let of_outputs = card.map(|card| card.outputs.iter().map(|o| o.name.as_str()).collect::<Vec<_>>().join(", "));
     proto::GraphProto {
-        node: graph.nodes().iter().enumerate().map(|(index, node)| layer(graph, index, node)).collect(),
+        node: graph.nodes().iter().enumerate().flat_map(|(index, node)| layer(graph, index, node)).collect(),
         name: Some(card.map_or("network", |card| card.name.as_str()).into()),
         initializer: initializer.collect(),
         input: vec![value_info(
@@ -142,10 +143,12 @@ fn value(graph: &Graph, id: NodeId) -> String {
 fn value_info(graph: &Graph, (name, channels): (&str, usize), doc_string: String) -> ValueInfo {
     let named = |name: &str| DimensionValue::Named(name.into());
     let mut shape = vec![named("n"), DimensionValue::Fixed(channels as i64)];
-    if graph.dims() == Dims::Three {
-        shape.push(named("slices"));
+    if !(graph.is_classifier() && name == ONNX_OUTPUT) {
+        if graph.dims() == Dims::Three {
+            shape.push(named("slices"));
+        }
+        shape.extend([named("rows"), named("columns")]);
     }
-    shape.extend([named("rows"), named("columns")]);
     let dim = shape.into_iter().map(|value| Dimension { value: Some(value) }).collect();
     let tensor = proto::TensorType { elem_type: Some(FLOAT), shape: Some(proto::TensorShape { dim }) };
     ValueInfo {
@@ -155,18 +158,25 @@ fn value_info(graph: &Graph, (name, channels): (&str, usize), doc_string: String
     }
 }
 
-fn layer(graph: &Graph, index: usize, node: &Node) -> proto::NodeProto {
+/// The operators of a layer: one, and a flattening behind a global pooling, so that what follows reads `[n, channel]`.
+fn layer(graph: &Graph, index: usize, node: &Node) -> Vec<proto::NodeProto> {
     // A two-dimensional network has no slice axis in ONNX, as in PyTorch.
     let axes = |triple: [usize; 3]| match graph.dims() {
         Dims::Two => triple[1..].to_vec(),
         Dims::Three => triple.to_vec(),
     };
     let (op_type, parameters, attribute): (_, &[&str], _) = match node.op {
-        Op::Conv { kernel, stride, padding, .. } => {
+        Op::Conv { kernel, stride, padding, dilation, groups, .. } => {
             // ONNX lists the padding before every axis, then the padding behind every axis.
             let pads = [axes(padding), axes(padding)].concat();
-            let attributes =
+            let mut attributes =
                 vec![ints("kernel_shape", axes(kernel)), ints("strides", axes(stride)), ints("pads", pads)];
+            if dilation != [1; 3] {
+                attributes.push(ints("dilations", axes(dilation)));
+            }
+            if groups != 1 {
+                attributes.push(int("group", groups as i64));
+            }
             ("Conv", &["weight", "bias"], attributes)
         }
         Op::ConvTranspose { kernel, .. } => {
@@ -182,16 +192,33 @@ fn layer(graph: &Graph, index: usize, node: &Node) -> proto::NodeProto {
         Op::LeakyRelu { slope } => ("LeakyRelu", &[], vec![float("alpha", slope)]),
         Op::MaxPool { size } => ("MaxPool", &[], vec![ints("kernel_shape", axes(size)), ints("strides", axes(size))]),
         Op::Concat => ("Concat", &[], vec![int("axis", 1)]),
+        Op::Add => ("Sum", &[], vec![]),
+        Op::GlobalAveragePool => ("GlobalAveragePool", &[], vec![]),
+        Op::Linear { .. } => ("Gemm", &["weight", "bias"], vec![int("transB", 1)]),
     };
     let values = node.inputs.iter().map(|id| value(graph, *id));
     let parameters = parameters.iter().map(|suffix| format!("{}.{suffix}", node.name));
-    proto::NodeProto {
+    let output = value(graph, NodeId(index + 1));
+    let mut operator = proto::NodeProto {
         input: values.chain(parameters).collect(),
-        output: vec![value(graph, NodeId(index + 1))],
+        output: vec![output.clone()],
         name: Some(node.name.clone()),
         op_type: Some(op_type.into()),
         attribute,
+    };
+    if node.op != Op::GlobalAveragePool {
+        return vec![operator];
     }
+    let pooled = format!("{}.grid", node.name);
+    operator.output = vec![pooled.clone()];
+    let flatten = proto::NodeProto {
+        input: vec![pooled],
+        output: vec![output],
+        name: Some(format!("{}.flatten", node.name)),
+        op_type: Some("Flatten".into()),
+        attribute: vec![int("axis", 1)],
+    };
+    vec![operator, flatten]
 }
 
 fn int(name: &str, value: i64) -> Attribute {

@@ -80,7 +80,7 @@ impl Region {
 /// same order and size. Both are called from several threads at once, in any order; the values do not depend on that.
 ///
 /// # Errors
-/// As [`Engine::plan`].
+/// As [`Engine::plan`]; and for classifiers, which have no logits per voxel.
 pub fn run_slices(
     runtime: &(impl Runtime + ?Sized),
     count: usize,
@@ -89,6 +89,9 @@ pub fn run_slices(
     fill: impl Fn(usize, &mut [f32]) + Sync + Send,
     take: impl Fn(usize, &[f32]) + Sync + Send,
 ) -> Result<(), EngineError> {
+    if runtime.graph().is_classifier() {
+        return Err(EngineError::Classifier);
+    }
     let size = [1, size[0], size[1]];
     let padded = padded_size(runtime.graph(), size);
     if padded == size {
@@ -127,6 +130,9 @@ pub fn run_tiled(
 ) -> Result<(), TilingError> {
     if size.contains(&0) {
         return Err(EngineError::EmptyInput { size }.into());
+    }
+    if engine.graph().is_classifier() {
+        return Err(EngineError::Classifier.into());
     }
     let padded = padded_size(engine.graph(), size);
     let patch: [usize; 3] = std::array::from_fn(|axis| tiling.patch[axis].min(padded[axis]));

@@ -111,7 +111,7 @@ impl UNet {
         let out_channels = self.output_channels;
         let head = match self.stem {
             Stem::Half => Op::ConvTranspose { out_channels, kernel: self.block(2) },
-            Stem::Full => Op::Conv { out_channels, kernel: [1; 3], stride: [1; 3], padding: [0; 3] },
+            Stem::Full => Op::conv(out_channels, [1; 3], [1; 3], [0; 3]),
         };
         let output = layers.push("head".into(), head, vec![value]);
         Graph::new(self.dims, self.input_channels, layers.nodes, output)
@@ -144,7 +144,7 @@ impl Layers<'_> {
         };
         for index in 0..self.unet.convs_per_stage {
             let stride = self.unet.block(if index == 0 { first_stride } else { 1 });
-            let conv = Op::Conv { out_channels, kernel: self.unet.block(3), stride, padding };
+            let conv = Op::conv(out_channels, self.unet.block(3), stride, padding);
             value = self.push(format!("{name}.conv{index}"), conv, vec![value]);
             let norm = match self.unet.norm {
                 Norm::Batch => Op::BatchNorm { epsilon: NORM_EPSILON },

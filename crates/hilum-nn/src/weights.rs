@@ -165,7 +165,7 @@ mod tests {
     use crate::graph::{Dims, Node, NodeId, Op};
 
     fn graph() -> Graph {
-        let op = Op::Conv { out_channels: 2, kernel: [1; 3], stride: [1; 3], padding: [0; 3] };
+        let op = Op::conv(2, [1; 3], [1; 3], [0; 3]);
         Graph::new(Dims::Two, 1, vec![Node { name: "a".into(), op, inputs: vec![NodeId(0)] }], NodeId(1)).unwrap()
     }
 

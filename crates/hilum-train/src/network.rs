@@ -35,12 +35,19 @@ pub(crate) fn check_trainable(graph: &Graph) -> Result<(), TrainError> {
     if graph.dims() != hilum_nn::Dims::Two {
         return Err(TrainError::Config("only two-dimensional networks can be trained so far".into()));
     }
-    match graph.nodes().iter().find(|node| matches!(node.op, Op::InstanceNorm { .. })) {
-        Some(node) => {
-            Err(TrainError::Config(format!("layer `{}`: instance normalisation cannot be trained yet", node.name)))
-        }
-        None => Ok(()),
+    for node in graph.nodes() {
+        let what = match node.op {
+            Op::InstanceNorm { .. } => "instance normalisation",
+            Op::Conv { dilation, .. } if dilation != [1; 3] => "a dilated convolution",
+            Op::Conv { groups: 2.., .. } => "a grouped convolution",
+            Op::Add => "a sum",
+            Op::GlobalAveragePool => "a global pooling",
+            Op::Linear { .. } => "a linear layer",
+            _ => continue,
+        };
+        return Err(TrainError::Config(format!("layer `{}`: {what} cannot be trained yet", node.name)));
     }
+    Ok(())
 }
 
 /// Starting values: He's normal initialisation (doi:10.1109/ICCV.2015.123) for convolutions before a rectifier,
@@ -175,7 +182,9 @@ impl<'a> Pass<'a> {
             Op::Relu => activation::relu(x),
             Op::LeakyRelu { slope } => activation::leaky_relu(x, f64::from(slope)),
             Op::MaxPool { size } => max_pool2d(x, MaxPoolOptions::new([size[1], size[2]])),
-            Op::Concat | Op::InstanceNorm { .. } => unreachable!("refused by `check_trainable` or handled above"),
+            Op::Concat | Op::InstanceNorm { .. } | Op::Add | Op::GlobalAveragePool | Op::Linear { .. } => {
+                unreachable!("refused by `check_trainable` or handled above")
+            }
         }
     }
 

@@ -6,12 +6,13 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use super::direct;
 use super::layout::{Layout, View};
 use super::plan::ExecutionPlan;
-use super::pointwise::{concatenate, max_pool, normalise_in_place, pointwise};
-use super::program::{Conv, ConvTranspose, Method, Program, Step, Value, Work};
+use super::pointwise::{add, concatenate, global_average, max_pool, normalise_in_place, pointwise};
+use super::program::{Method, Program, Step, Value, Work};
 use super::winograd;
-use crate::kernels::{Activation, KernelSet, LANES, MAX_GROUP, RowJob, Tap};
+use crate::kernels::{KernelSet, MAX_GROUP};
 
 /// Who does the tasks of a step.
 #[derive(Clone, Copy)]
@@ -126,7 +127,11 @@ fn run_step(
                 }
                 Method::Direct => {
                     let tasks = direct_tasks(output, layout, &conv.filter.groups, workers);
-                    workers.for_each(tasks, |task| convolve(kernels, conv, inputs, layout, task));
+                    workers.for_each(tasks, |task| direct::convolve(kernels, conv, inputs, layout, task));
+                }
+                Method::Depthwise => {
+                    let tasks = direct_tasks(output, layout, &conv.filter.groups, workers);
+                    workers.for_each(tasks, |task| direct::convolve_depthwise(kernels, conv, inputs[0], layout, task));
                 }
             }
             if let Some(norm) = &conv.norm {
@@ -135,11 +140,13 @@ fn run_step(
         }
         Work::ConvTranspose(conv) => {
             let tasks = direct_tasks(output, layout, &conv.filter.groups, workers);
-            workers.for_each(tasks, |task| convolve_transposed(kernels, conv, inputs, layout, task));
+            workers.for_each(tasks, |task| direct::convolve_transposed(kernels, conv, inputs, layout, task));
         }
         Work::Pointwise(layer) => pointwise(workers, layer, inputs[0], layout, output),
         Work::MaxPool { size } => max_pool(workers, *size, inputs[0], layout, output),
         Work::Concat => concatenate(workers, inputs, layout, output),
+        Work::Add(activation) => add(workers, *activation, inputs, layout, output),
+        Work::GlobalAverage => global_average(workers, inputs[0], layout, output),
     }
 }
 
@@ -187,7 +194,7 @@ fn direct_tasks<'a>(output: &'a mut [f32], layout: Layout, groups: &[usize], wor
 
 impl RowTask<'_> {
     /// Calls `compute` for every row with its index and one slice per block, margins already cleared.
-    fn for_each_row(self, layout: Layout, mut compute: impl FnMut(usize, &mut [&mut [f32]])) {
+    pub(crate) fn for_each_row(self, layout: Layout, mut compute: impl FnMut(usize, &mut [&mut [f32]])) {
         let count = self.blocks.len();
         let mut parts: Vec<_> = self.blocks.into_iter().map(|block| block.chunks_exact_mut(layout.row_len())).collect();
         let mut row_index = self.first_row;
@@ -207,99 +214,4 @@ impl RowTask<'_> {
 /// The blocks of all inputs in the order the weights have them.
 pub(crate) fn input_blocks<'a>(inputs: &[View<'a>]) -> impl Iterator<Item = (View<'a>, usize)> {
     inputs.iter().flat_map(|&view| (0..view.layout.blocks()).map(move |block| (view, block)))
-}
-
-fn convolve(kernels: KernelSet, conv: &Conv, inputs: &[View<'_>], layout: Layout, task: RowTask<'_>) {
-    let filter = &conv.filter;
-    let per_channel = filter.groups[task.groups.start] * LANES;
-    let weights = &filter.weights[filter.group_start(task.groups.start)..];
-    let bias = &filter.bias[task.first_block * LANES..];
-    let [kernel_slices, kernel_rows, kernel_columns] = conv.kernel;
-    let size = inputs[0].layout.size;
-    let activation = if conv.norm.is_some() { Activation::None } else { conv.activation };
-    let mut taps = Vec::new();
-    task.for_each_row(layout, |index, outputs| {
-        let (slice, row) = (index / layout.size[1], index % layout.size[1]);
-        taps.clear();
-        let mut weight = 0;
-        for ((view, block), &channels) in input_blocks(inputs).zip(&filter.block_channels) {
-            let per_tap = channels * per_channel;
-            let left = view.layout.margin[0] - conv.padding[2];
-            for dz in 0..kernel_slices {
-                for dy in 0..kernel_rows {
-                    let under = |axis: usize, output: usize, tap: usize| {
-                        (output * conv.stride[axis] + tap).checked_sub(conv.padding[axis]).filter(|&i| i < size[axis])
-                    };
-                    // Rows outside the input are zeros: they add nothing and are left out.
-                    if let (Some(z), Some(y)) = (under(0, slice, dz), under(1, row, dy)) {
-                        let input = view.row(block, z, y);
-                        for dx in 0..kernel_columns {
-                            let weights = &weights[weight + dx * per_tap..][..per_tap];
-                            taps.push(Tap { input: &input[(left + dx) * LANES..], channels, weights });
-                        }
-                    }
-                    weight += kernel_columns * per_tap;
-                }
-            }
-        }
-        let job = RowJob {
-            taps: &taps,
-            width: layout.size[2],
-            column_step: conv.stride[2] * LANES,
-            output_step: LANES,
-            bias,
-            activation,
-        };
-        with_first_column(outputs, layout.first_column(), |outputs| kernels.convolve_row(&job, outputs));
-    });
-}
-
-fn convolve_transposed(
-    kernels: KernelSet,
-    conv: &ConvTranspose,
-    inputs: &[View<'_>],
-    layout: Layout,
-    task: RowTask<'_>,
-) {
-    let filter = &conv.filter;
-    let per_channel = filter.groups[task.groups.start] * LANES;
-    let per_tap = filter.input_channels() * per_channel;
-    let weights = &filter.weights[filter.group_start(task.groups.start)..];
-    let bias = &filter.bias[task.first_block * LANES..];
-    let [kernel_slices, kernel_rows, kernel_columns] = conv.kernel;
-    let mut taps = Vec::new();
-    task.for_each_row(layout, |index, outputs| {
-        let (slice, row) = (index / layout.size[1], index % layout.size[1]);
-        let position = slice % kernel_slices * kernel_rows + row % kernel_rows;
-        for dx in 0..kernel_columns {
-            taps.clear();
-            let mut weight = (position * kernel_columns + dx) * per_tap;
-            for ((view, block), &channels) in input_blocks(inputs).zip(&filter.block_channels) {
-                let input = &view.row(block, slice / kernel_slices, row / kernel_rows)[view.layout.columns()];
-                let weights = &weights[weight..][..channels * per_channel];
-                taps.push(Tap { input, channels, weights });
-                weight += channels * per_channel;
-            }
-            let job = RowJob {
-                taps: &taps,
-                width: layout.size[2] / kernel_columns,
-                column_step: LANES,
-                output_step: kernel_columns * LANES,
-                bias,
-                activation: conv.activation,
-            };
-            let first = layout.first_column() + dx * LANES;
-            with_first_column(outputs, first, |outputs| kernels.convolve_row(&job, outputs));
-        }
-    });
-}
-
-/// Lends the rows from float `first` on.
-fn with_first_column(rows: &mut [&mut [f32]], first: usize, work: impl FnOnce(&mut [&mut [f32]])) {
-    let mut shifted: [&mut [f32]; MAX_GROUP] = Default::default();
-    let count = rows.len();
-    for (shifted, row) in shifted.iter_mut().zip(rows) {
-        *shifted = &mut row[first..];
-    }
-    work(&mut shifted[..count]);
 }

@@ -1,5 +1,6 @@
 //! The CPU engine: a network made ready once, run on as many inputs as there are.
 
+mod direct;
 mod execute;
 mod filter;
 mod layout;
@@ -107,6 +108,9 @@ pub enum EngineError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// A classifier says nothing about single voxels.
+    #[error("the network classifies whole inputs, it has no logits for single voxels")]
+    Classifier,
     /// Another runtime failed while it ran the network.
     #[error("{runtime} could not run the network: {reason}")]
     Runtime {
@@ -247,9 +251,9 @@ impl Engine {
     /// Logits of `n` inputs.
     ///
     /// `input` is `[n, channel, slice, row, column]` with the sizes of `shape` in this order and the last axis running
-    /// fastest; so is the result, with [`Graph::output_channels`] channels. A two-dimensional network takes its slices
+    /// fastest; so is the result, with [`Graph::output_channels`] channels and [`Graph::output_size`]. A two-dimensional network takes its slices
     /// along `n`, with one slice each. No inputs give no logits. Values that are not finite are carried through as
-    /// arithmetic has it.
+    /// arithmetic has it, in convolutions of several groups also to channels of a neighbouring group.
     ///
     /// # Errors
     /// As [`Engine::plan`]; also if `input` does not have the length or the channels that `shape` and graph ask for.
@@ -265,9 +269,10 @@ impl Engine {
         let size = [slices, rows, columns];
         let voxels: usize = size.iter().product();
         let plan = self.plan(size)?;
-        let mut output = vec![0.0; count * self.graph.output_channels() * voxels];
+        let output_len = self.output_len(size);
+        let mut output = vec![0.0; count * output_len];
         let inputs = input.chunks_exact(channels * voxels);
-        let outputs = output.chunks_exact_mut(self.graph.output_channels() * voxels);
+        let outputs = output.chunks_exact_mut(output_len);
         let items: Vec<(&[f32], &mut [f32])> = inputs.zip(outputs).collect();
         self.for_each(&plan, items, |workers, workspace, (input, output)| {
             run(&self.program, &plan, (self.kernels, workers), workspace, (input, output));
@@ -294,12 +299,17 @@ impl Engine {
         let voxels: usize = size.iter().product();
         self.for_each(&plan, (0..count).collect(), |workers, workspace, index| {
             let mut input = vec![0.0; self.graph.input_channels() * voxels];
-            let mut output = vec![0.0; self.graph.output_channels() * voxels];
+            let mut output = vec![0.0; self.output_len(size)];
             fill(index, &mut input);
             run(&self.program, &plan, (self.kernels, workers), workspace, (&input, &mut output));
             take(index, &output);
         });
         Ok(())
+    }
+
+    /// Logits of one input.
+    fn output_len(&self, size: [usize; 3]) -> usize {
+        self.graph.output_channels() * self.graph.output_size(size).iter().product::<usize>()
     }
 
     /// Gives every item a workspace: one item per thread while there are enough, otherwise all threads on one item.

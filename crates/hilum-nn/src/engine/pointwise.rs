@@ -200,3 +200,47 @@ pub(crate) fn concatenate(workers: Workers<'_>, inputs: &[View<'_>], layout: Lay
         }
     });
 }
+
+/// The sum of all inputs, in the order they are named, then the activation.
+pub(crate) fn add(
+    workers: Workers<'_>,
+    activation: Activation,
+    inputs: &[View<'_>],
+    layout: Layout,
+    output: &mut [f32],
+) {
+    for_each_row(workers, layout, output, |block, row, target| {
+        layout.clear_margins(target);
+        let target = &mut target[layout.columns()];
+        for (index, view) in inputs.iter().enumerate() {
+            let source = view.row(block, row / layout.size[1], row % layout.size[1]);
+            let source = &source[view.layout.columns()];
+            match index {
+                0 => target.copy_from_slice(source),
+                _ => target.iter_mut().zip(source).for_each(|(sum, value)| *sum += value),
+            }
+        }
+        if activation != Activation::None {
+            map_row(target, |x, _| activation.apply(x));
+        }
+    });
+}
+
+/// The mean of every channel as a single voxel, summed in `f64` row by row.
+pub(crate) fn global_average(workers: Workers<'_>, input: View<'_>, layout: Layout, output: &mut [f32]) {
+    for_each_row(workers, layout, output, |block, _, target| {
+        layout.clear_margins(target);
+        let [slices, rows, columns] = input.layout.size;
+        let mut sums = [0.0_f64; LANES];
+        for row in 0..slices * rows {
+            let (voxels, _) = input.row(block, row / rows, row % rows)[input.layout.columns()].as_chunks::<LANES>();
+            for voxel in voxels {
+                for lane in 0..LANES {
+                    sums[lane] += f64::from(voxel[lane]);
+                }
+            }
+        }
+        let count = (slices * rows * columns) as f64;
+        target[layout.columns()].copy_from_slice(&sums.map(|sum| (sum / count) as f32));
+    });
+}

@@ -49,8 +49,13 @@ pub(crate) enum Work {
     Conv(Conv),
     ConvTranspose(ConvTranspose),
     Pointwise(Pointwise),
-    MaxPool { size: [usize; 3] },
+    MaxPool {
+        size: [usize; 3],
+    },
     Concat,
+    /// The sum of all inputs, then the activation.
+    Add(Activation),
+    GlobalAverage,
 }
 
 /// How a convolution is computed, and so how its filter is packed.
@@ -58,14 +63,43 @@ pub(crate) enum Work {
 pub(crate) enum Method {
     Direct,
     Winograd,
+    /// Every channel by itself.
+    Depthwise,
+}
+
+/// Which inputs a convolution sees, each `[slice, row, column]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) kernel: [usize; 3],
+    pub(crate) stride: [usize; 3],
+    pub(crate) padding: [usize; 3],
+    pub(crate) dilation: [usize; 3],
+}
+
+impl Window {
+    /// A kernel whose stride is its size.
+    fn block(kernel: [usize; 3]) -> Self {
+        Self { kernel, stride: kernel, padding: [0; 3], dilation: [1; 3] }
+    }
+
+    /// The input under a tap of an output, `None` where it lies in the padding.
+    pub(crate) fn under(&self, axis: usize, output: usize, tap: usize, size: usize) -> Option<usize> {
+        let padded = output * self.stride[axis] + tap * self.dilation[axis];
+        padded.checked_sub(self.padding[axis]).filter(|&input| input < size)
+    }
+
+    /// Columns of zeros read left and right of every row.
+    fn margin(&self) -> [usize; 2] {
+        // The last output reads up to `padding` columns right of the input, less what the stride leaves over.
+        let covered = (self.kernel[2] - 1) * self.dilation[2] + 1;
+        [self.padding[2], covered.saturating_sub(self.padding[2] + self.stride[2])]
+    }
 }
 
 /// A convolution with everything fused into it.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv {
-    pub(crate) kernel: [usize; 3],
-    pub(crate) stride: [usize; 3],
-    pub(crate) padding: [usize; 3],
+    pub(crate) window: Window,
     pub(crate) method: Method,
     pub(crate) filter: Filter,
     /// Runs after the whole output is known, then `activation` after it instead of in the kernel.
@@ -120,7 +154,7 @@ impl Program {
         let bytes = |step: &Step| match &step.work {
             Work::Conv(conv) => conv.filter.bytes(),
             Work::ConvTranspose(conv) => conv.filter.bytes(),
-            Work::Pointwise(_) | Work::MaxPool { .. } | Work::Concat => 0,
+            Work::Pointwise(_) | Work::MaxPool { .. } | Work::Concat | Work::Add(_) | Work::GlobalAverage => 0,
         };
         self.steps.iter().map(bytes).sum()
     }
@@ -128,9 +162,7 @@ impl Program {
 
 /// A convolution while layers are still being folded into it.
 struct RawConv {
-    kernel: [usize; 3],
-    stride: [usize; 3],
-    padding: [usize; 3],
+    window: Window,
     filter: RawFilter,
     norm: Option<InstanceNorm>,
     activation: Activation,
@@ -138,21 +170,22 @@ struct RawConv {
 
 impl RawConv {
     fn pack(self, block_channels: Vec<usize>, kernels: KernelSet, algorithm: Algorithm) -> Work {
-        let Self { kernel, stride, padding, filter: raw, norm, activation } = self;
+        let Self { window, filter: raw, norm, activation } = self;
         if raw.transposed {
             return Work::ConvTranspose(ConvTranspose {
-                kernel,
+                kernel: window.kernel,
                 filter: raw.pack(block_channels, kernels),
                 activation,
             });
         }
         let (method, filter) = match algorithm {
-            Algorithm::Fastest if winograd::pays(kernel, stride, padding, raw.inputs) => {
+            _ if raw.is_depthwise() => (Method::Depthwise, raw.pack_depthwise(block_channels)),
+            Algorithm::Fastest if winograd::pays(&window, &raw) => {
                 (Method::Winograd, raw.pack_winograd(block_channels, kernels))
             }
             _ => (Method::Direct, raw.pack(block_channels, kernels)),
         };
-        Work::Conv(Conv { kernel, stride, padding, method, filter, norm, activation })
+        Work::Conv(Conv { window, method, filter, norm, activation })
     }
 }
 
@@ -161,6 +194,8 @@ enum RawWork {
     Pointwise(Pointwise),
     MaxPool { size: [usize; 3] },
     Concat,
+    Add(Activation),
+    GlobalAverage,
 }
 
 struct RawStep {
@@ -213,6 +248,8 @@ impl<'a> Builder<'a> {
                 RawWork::Pointwise(pointwise) => Work::Pointwise(pointwise),
                 RawWork::MaxPool { size } => Work::MaxPool { size },
                 RawWork::Concat => Work::Concat,
+                RawWork::Add(activation) => Work::Add(activation),
+                RawWork::GlobalAverage => Work::GlobalAverage,
             };
             Step { inputs: step.inputs, output: step.output, work }
         });
@@ -225,8 +262,11 @@ impl<'a> Builder<'a> {
         let inputs: Vec<Value> = node.inputs.iter().flat_map(|id| self.parts[id.0].clone()).collect();
         let id = NodeId(index + 1);
         match node.op {
-            Op::Conv { kernel, stride, padding, .. } => self.conv(id, inputs, (kernel, stride, padding), false),
-            Op::ConvTranspose { kernel, .. } => self.conv(id, inputs, (kernel, kernel, [0; 3]), true),
+            Op::Conv { kernel, stride, padding, dilation, groups, .. } => {
+                self.conv(id, inputs, Window { kernel, stride, padding, dilation }, groups, false)
+            }
+            Op::ConvTranspose { kernel, .. } => self.conv(id, inputs, Window::block(kernel), 1, true),
+            Op::Linear { .. } => self.conv(id, inputs, Window::block([1; 3]), 1, false),
             Op::BatchNorm { epsilon } => self.batch_norm(id, inputs, epsilon),
             Op::InstanceNorm { epsilon } => self.instance_norm(id, inputs, epsilon),
             Op::Relu => self.activation(id, inputs, Activation::Relu),
@@ -234,6 +274,8 @@ impl<'a> Builder<'a> {
             Op::MaxPool { size } => self.push(id, inputs, RawWork::MaxPool { size }),
             Op::Concat if self.read_only_by_convolutions(id) => inputs,
             Op::Concat => self.push(id, inputs, RawWork::Concat),
+            Op::Add => self.push(id, inputs, RawWork::Add(Activation::None)),
+            Op::GlobalAveragePool => self.push(id, inputs, RawWork::GlobalAverage),
         }
     }
 
@@ -241,9 +283,12 @@ impl<'a> Builder<'a> {
     fn read_only_by_convolutions(&self, id: NodeId) -> bool {
         let readers = self.graph.nodes().iter().enumerate().filter(|(_, node)| node.inputs.contains(&id));
         id != self.graph.output()
-            && readers
-                .filter(|(index, _)| self.uses[index + 1] > 0)
-                .all(|(_, node)| matches!(node.op, Op::Conv { .. } | Op::ConvTranspose { .. }))
+            && readers.filter(|(index, _)| self.uses[index + 1] > 0).all(|(_, node)| match node.op {
+                // One with a part for every channel needs input and output blocks to be the same channels.
+                Op::Conv { groups, .. } => groups < self.graph.channels(id),
+                Op::ConvTranspose { .. } | Op::Linear { .. } => true,
+                _ => false,
+            })
     }
 
     fn push(&mut self, node: NodeId, inputs: Vec<Value>, work: RawWork) -> Vec<Value> {
@@ -253,30 +298,22 @@ impl<'a> Builder<'a> {
         vec![output]
     }
 
-    fn conv(
-        &mut self,
-        id: NodeId,
-        inputs: Vec<Value>,
-        (kernel, stride, padding): ([usize; 3], [usize; 3], [usize; 3]),
-        transposed: bool,
-    ) -> Vec<Value> {
-        if !transposed {
-            // The last output reads up to `padding` columns right of the input, less what the stride leaves over.
-            let right = kernel[2].saturating_sub(padding[2] + stride[2]);
-            for input in &inputs {
-                let margin = &mut self.values[input.0].margin;
-                *margin = [margin[0].max(padding[2]), margin[1].max(right)];
-            }
+    fn conv(&mut self, id: NodeId, inputs: Vec<Value>, window: Window, splits: usize, transposed: bool) -> Vec<Value> {
+        let [left, right] = window.margin();
+        for input in &inputs {
+            let margin = &mut self.values[input.0].margin;
+            *margin = [margin[0].max(left), margin[1].max(right)];
         }
         let filter = RawFilter {
             transposed,
-            taps: kernel.iter().product(),
+            taps: window.kernel.iter().product(),
+            splits,
             outputs: self.graph.channels(id),
             inputs: self.graph.channels(self.graph.nodes()[id.0 - 1].inputs[0]),
             weights: self.parameter(id, "weight").to_vec(),
             bias: self.parameter(id, "bias").to_vec(),
         };
-        let raw = RawConv { kernel, stride, padding, filter, norm: None, activation: Activation::None };
+        let raw = RawConv { window, filter, norm: None, activation: Activation::None };
         self.push(id, inputs, RawWork::Conv(raw))
     }
 
@@ -320,7 +357,8 @@ impl<'a> Builder<'a> {
         match self.sole_reader_of(id) {
             Some(
                 RawWork::Conv(RawConv { activation: fused @ Activation::None, .. })
-                | RawWork::Pointwise(Pointwise { activation: fused @ Activation::None, .. }),
+                | RawWork::Pointwise(Pointwise { activation: fused @ Activation::None, .. })
+                | RawWork::Add(fused @ Activation::None),
             ) => {
                 *fused = activation;
                 inputs

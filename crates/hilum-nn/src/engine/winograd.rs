@@ -6,8 +6,9 @@
 //! through the volume, so every input is transformed once for all kernel slices.
 
 use super::execute::{RowTask, Scratch, Workers, input_blocks};
+use super::filter::RawFilter;
 use super::layout::{Layout, View};
-use super::program::Conv;
+use super::program::{Conv, Window};
 use crate::kernels::{
     Activation, InputTiles, KernelSet, LANES, MAX_GROUP, OutputTiles, POSITIONS, RowJob, TILE, Tap, WINDOW,
 };
@@ -21,8 +22,14 @@ const INPUT_CHANNELS_MIN: usize = 8;
 
 /// Whether a convolution is computed by Winograd's products when the fastest way is asked for: 3 x 3 in the plane, step
 /// 1, padded to keep its size, at least eight channels to read. Any depth.
-pub(crate) fn pays(kernel: [usize; 3], stride: [usize; 3], padding: [usize; 3], inputs: usize) -> bool {
-    kernel[1..] == [3, 3] && stride == [1; 3] && padding[1..] == [1, 1] && inputs >= INPUT_CHANNELS_MIN
+pub(crate) fn pays(window: &Window, filter: &RawFilter) -> bool {
+    let &Window { kernel, stride, padding, dilation } = window;
+    kernel[1..] == [3, 3]
+        && stride == [1; 3]
+        && dilation == [1; 3]
+        && padding[1..] == [1, 1]
+        && filter.splits == 1
+        && filter.inputs >= INPUT_CHANNELS_MIN
 }
 
 /// Where inputs and products of a chunk lie in the scratch memory.
@@ -56,7 +63,7 @@ impl Places {
 
 /// Floats of scratch memory that a thread needs for a convolution.
 pub(crate) fn scratch_len(conv: &Conv, layout: Layout) -> usize {
-    Places::new(conv.filter.block_channels.len(), layout).len(conv.kernel[0])
+    Places::new(conv.filter.block_channels.len(), layout).len(conv.window.kernel[0])
 }
 
 /// The whole convolution, without its instance normalisation.
@@ -72,7 +79,7 @@ pub(crate) fn convolve(
     let zeros = vec![0.0; inputs.iter().map(|view| view.layout.row_len()).max().unwrap_or(0)];
     workers.for_each(tasks, |task| {
         scratch.with(|scratch| {
-            let (transformed, products) = scratch.split_at_mut(conv.kernel[0] * places.slice_len);
+            let (transformed, products) = scratch.split_at_mut(conv.window.kernel[0] * places.slice_len);
             let step = Step { kernels, conv, inputs, layout, places, zeros: &zeros };
             step.run(task, transformed, products);
         });
@@ -86,7 +93,7 @@ fn tasks<'a>(output: &'a mut [f32], layout: Layout, conv: &Conv, workers: Worker
     let (unit, units, least) = match slices {
         1 => (TILE, rows.div_ceil(TILE), (CHUNK / 2).div_ceil(columns.div_ceil(TILE))),
         // Each end of a task costs half a kernel of transformed slices.
-        _ => (rows, slices, 4 * conv.kernel[0]),
+        _ => (rows, slices, 4 * conv.window.kernel[0]),
     };
     let wanted = workers.tasks_wanted();
     let row_parts = (units / least).clamp(1, wanted);
@@ -135,16 +142,13 @@ impl Step<'_> {
         let per_row = columns.div_ceil(TILE);
         let first_tile = first_row / TILE * per_row;
         let end = first_tile + rows_per_slice.div_ceil(TILE) * per_row;
-        let kernel_slices = self.conv.kernel[0];
+        let kernel_slices = self.conv.window.kernel[0];
         for chunk in (first_tile..end).step_by(self.places.tiles) {
             let chunk = chunk..end.min(chunk + self.places.tiles);
             let mut ring = vec![usize::MAX; kernel_slices];
             for slice in 0..slices {
-                let under = |dz: usize| {
-                    (first_slice + slice + dz)
-                        .checked_sub(self.conv.padding[0])
-                        .filter(|&z| z < self.inputs[0].layout.size[0])
-                };
+                let under =
+                    |dz: usize| self.conv.window.under(0, first_slice + slice, dz, self.inputs[0].layout.size[0]);
                 for z in (0..kernel_slices).filter_map(under) {
                     let place = z % kernel_slices;
                     if ring[place] != z {
@@ -215,10 +219,10 @@ impl Step<'_> {
         products: &mut [f32],
     ) {
         let filter = &self.conv.filter;
-        let kernel_slices = self.conv.kernel[0];
+        let kernel_slices = self.conv.window.kernel[0];
         let blocks = filter.groups[group];
         let per_channel = blocks * LANES;
-        let mut weights = &filter.weights[filter.group_start(group)..];
+        let mut weights = &filter.weights[filter.starts[group]..];
         let mut taps = Vec::with_capacity(kernel_slices * self.places.input_blocks);
         for position in 0..POSITIONS {
             taps.clear();

@@ -8,6 +8,7 @@
 //! [`KernelSet`] is the only way in. It checks every length before a kernel runs, which is what the `unsafe` blocks of
 //! the vector kernels rely on, and it can only be made for an instruction set this processor has.
 
+mod depthwise;
 mod lanes;
 mod scalar;
 mod tile;
@@ -15,6 +16,7 @@ mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use depthwise::DepthwiseRow;
 pub(crate) use winograd::{InputTiles, OutputTiles, POSITIONS, TILE, WINDOW, transform_filter};
 
 use lanes::Job;
@@ -217,6 +219,14 @@ impl KernelSet {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => unsafe { x86::convolve_row_avx512(job, outputs) },
         }
+    }
+
+    /// Computes one row of a convolution of every channel by itself.
+    ///
+    /// # Panics
+    /// If a slice is too short, which is a bug of the caller.
+    pub(crate) fn convolve_depthwise(self, row: DepthwiseRow<'_>) {
+        self.run(row);
     }
 
     /// Transforms inputs for Winograd's products.

@@ -140,7 +140,7 @@ fn every_value_has_the_size_the_graph_says() {
 
 /// One layer of every kind.
 fn tiny() -> Graph {
-    let conv = |out_channels, stride, padding| Op::Conv { out_channels, kernel: [1, 3, 3], stride, padding };
+    let conv = |out_channels, stride, padding| Op::conv(out_channels, [1, 3, 3], stride, padding);
     let nodes = [
         ("a", conv(2, [1; 3], [0, 1, 1]), vec![0]),
         ("b", Op::BatchNorm { epsilon: 0.001 }, vec![1]),

@@ -53,7 +53,7 @@ fn options(kernel: Kernel, threads: usize) -> EngineOptions {
 
 /// Runs `count` inputs of `size` on every kernel, both algorithms, with one and three threads, and compares them with the
 /// interpreter.
-fn check(what: &str, graph: &Graph, count: usize, size: [usize; 3]) {
+pub(crate) fn check(what: &str, graph: &Graph, count: usize, size: [usize; 3]) {
     let weights = weights_for(graph);
     let voxels: usize = size.iter().product();
     let per_input = graph.input_channels() * voxels;
@@ -90,7 +90,7 @@ fn node(name: &str, op: Op, inputs: &[usize]) -> Node {
 
 fn conv(out_channels: usize, kernel: [usize; 3], stride: [usize; 3]) -> Op {
     // The padding that keeps the grid: the graph asks for 1 <= kernel - 2 padding <= stride.
-    Op::Conv { out_channels, kernel, stride, padding: kernel.map(|k| (k - 1) / 2) }
+    Op::conv(out_channels, kernel, stride, kernel.map(|k| (k - 1) / 2))
 }
 
 fn same(out_channels: usize, kernel: usize) -> Op {

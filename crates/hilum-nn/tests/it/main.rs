@@ -4,4 +4,5 @@ mod engine;
 mod naive;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
+mod operators;
 mod tiling;

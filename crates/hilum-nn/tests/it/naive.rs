@@ -61,18 +61,23 @@ fn layer(node: &Node, weights: &Weights, inputs: &[&Tensor]) -> Tensor {
     let pointwise =
         |map: &dyn Fn(usize, f64) -> f64| Tensor::from_fn(input.channels, input.size, |c, at| map(c, input.at(c, at)));
     match node.op {
-        Op::Conv { out_channels, kernel, stride, padding } => {
-            let size = std::array::from_fn(|a| (input.size[a] + 2 * padding[a] - kernel[a]) / stride[a] + 1);
+        Op::Conv { out_channels, kernel, stride, padding, dilation, groups } => {
+            let size = std::array::from_fn(|a| {
+                (input.size[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1) / stride[a] + 1
+            });
+            let seen = input.channels / groups;
             let taps: usize = kernel.iter().product();
             Tensor::from_fn(out_channels, size, |o, at| {
                 let mut sum = parameter("bias", o);
-                for i in 0..input.channels {
+                for i in 0..seen {
+                    let channel = o / (out_channels / groups) * seen + i;
                     for (tap, offset) in positions(kernel).enumerate() {
-                        let under: [isize; 3] =
-                            std::array::from_fn(|a| (at[a] * stride[a] + offset[a]) as isize - padding[a] as isize);
+                        let under: [isize; 3] = std::array::from_fn(|a| {
+                            (at[a] * stride[a] + offset[a] * dilation[a]) as isize - padding[a] as isize
+                        });
                         if (0..3).all(|a| (0..input.size[a] as isize).contains(&under[a])) {
-                            let weight = parameter("weight", (o * input.channels + i) * taps + tap);
-                            sum += weight * input.at(i, under.map(|u| u as usize));
+                            let weight = parameter("weight", (o * seen + i) * taps + tap);
+                            sum += weight * input.at(channel, under.map(|u| u as usize));
                         }
                     }
                 }
@@ -120,6 +125,14 @@ fn layer(node: &Node, weights: &Weights, inputs: &[&Tensor]) -> Tensor {
                     .fold(f64::NEG_INFINITY, f64::max)
             })
         }
+        Op::Add => Tensor::from_fn(input.channels, input.size, |c, at| inputs.iter().map(|t| t.at(c, at)).sum()),
+        Op::GlobalAveragePool => Tensor::from_fn(input.channels, [1; 3], |c, _| {
+            input.channel(c).iter().sum::<f64>() / input.channel(c).len() as f64
+        }),
+        Op::Linear { out_channels } => Tensor::from_fn(out_channels, [1; 3], |o, at| {
+            let products = (0..input.channels).map(|i| parameter("weight", o * input.channels + i) * input.at(i, at));
+            parameter("bias", o) + products.sum::<f64>()
+        }),
         Op::Concat => Tensor {
             channels: inputs.iter().map(|t| t.channels).sum(),
             size: input.size,

@@ -21,10 +21,10 @@ fn pooled_network(dims: Dims) -> Graph {
     };
     let nodes = vec![
         node("pool", Op::MaxPool { size: cube(2) }, &[0]),
-        node("mid", Op::Conv { out_channels: 5, kernel: cube(3), stride: [1; 3], padding }, &[1]),
+        node("mid", Op::conv(5, cube(3), [1; 3], padding), &[1]),
         node("up", Op::ConvTranspose { out_channels: 4, kernel: cube(2) }, &[2]),
         node("join", Op::Concat, &[0, 3]),
-        node("head", Op::Conv { out_channels: 2, kernel: [1; 3], stride: [1; 3], padding: [0; 3] }, &[4]),
+        node("head", Op::conv(2, [1; 3], [1; 3], [0; 3]), &[4]),
     ];
     Graph::new(dims, 2, nodes, NodeId(5)).unwrap()
 }
@@ -102,7 +102,7 @@ proptest! {
     fn gaussian_weights_sum_to_one(
         z in 1_usize..9, y in 1_usize..20, x in 1_usize..30, patch in 1_usize..9, overlap in 0.0_f32..0.7, seed in 1_u64..,
     ) {
-        let op = Op::Conv { out_channels: 3, kernel: [1; 3], stride: [1; 3], padding: [0; 3] };
+        let op = Op::conv(3, [1; 3], [1; 3], [0; 3]);
         let node = Node { name: "a".into(), op, inputs: vec![NodeId::INPUT] };
         let engine = engine(&Graph::new(Dims::Three, CHANNELS, vec![node], NodeId(1)).unwrap());
         let volume = Numbers(seed).take(CHANNELS * z * y * x);
