@@ -1,5 +1,8 @@
 //! Automation of the repository. `cargo xtask test` runs everything; `cargo xtask check` is what every commit should pass.
 
+mod bench;
+mod onnx;
+mod python;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -21,8 +24,13 @@ struct Arguments {
 enum Task {
     /// Formatting, house rules, clippy and rustdoc without warnings.
     Check,
-    /// Everything: `check`, all unit, integration, property and documentation tests, and the end-to-end runs.
+    /// Everything: `check`, all unit, integration, property and documentation tests, the end-to-end runs, and `onnx`
+    /// where there is a Python that can install packages.
     Test,
+    /// Exported ONNX files against ONNX's checker and ONNX Runtime, from PyPI in an environment of its own.
+    Onnx,
+    /// Hilum against its peers in turns; writes docs/performance.md.
+    Bench(bench::BenchArguments),
 }
 
 fn main() -> Result<()> {
@@ -35,7 +43,13 @@ fn main() -> Result<()> {
             // Benchmarks are compiled by clippy; running them is no test.
             cargo(&root, &["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"])?;
             cargo(&root, &["test", "--workspace", "--doc"])?;
+            match onnx::python(&root) {
+                Ok(python) => onnx::check(&root, &python)?,
+                Err(reason) => eprintln!("\nskipped: ONNX files were not compared with ONNX Runtime: {reason:#}"),
+            }
         }
+        Task::Onnx => onnx::check(&root, &onnx::python(&root)?)?,
+        Task::Bench(arguments) => bench::bench(&root, arguments)?,
     }
     eprintln!("done in {:.0} s", started.elapsed().as_secs_f64());
     Ok(())
@@ -45,6 +59,8 @@ fn check(root: &Path) -> Result<()> {
     tidy::check(root)?;
     cargo(root, &["fmt", "--all", "--check"])?;
     cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    let optional = ["-p", "hilum-nn", "-p", "hilum", "--features", "hilum-nn/onnxruntime,hilum/onnxruntime"];
+    cargo(root, &[&["clippy", "--all-targets"], &optional[..], &["--", "-D", "warnings"]].concat())?;
     run(Command::new(cargo_path())
         .args(["doc", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings")
@@ -66,6 +82,11 @@ fn run(command: &mut Command) -> Result<()> {
 
 fn cargo_path() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// Where things are built.
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 /// The root of the workspace: the parent of this package.

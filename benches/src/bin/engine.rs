@@ -1,0 +1,70 @@
+//! Our engine as a contestant: see the crate's page for the lines it answers.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use hilum_benches::{NETWORKS, Network, input_for, peak_flops, serve, weights_for};
+use hilum_nn::{Algorithm, Engine, EngineOptions, to_onnx};
+
+/// A network made ready, with its input.
+struct Prepared {
+    engine: Engine,
+    input: Vec<f32>,
+    shape: [usize; 5],
+}
+
+fn main() -> std::io::Result<()> {
+    let mut prepared: Option<Prepared> = None;
+    serve(|line| match line {
+        ["export", folder] => export(Path::new(folder)),
+        ["peak", threads] => {
+            let flops = peak_flops(threads.parse()?).context("there is no peak loop for this processor")?;
+            Ok(flops.to_string())
+        }
+        ["prepare", name, batch, threads, setting] => {
+            prepared = None; // its memory goes before the next one's is taken
+            let batch = batch.parse()?;
+            prepared = Some(prepare(network(name)?, batch, threads.parse()?, setting)?);
+            Ok(String::new())
+        }
+        ["run"] => {
+            let Prepared { engine, input, shape } = prepared.as_ref().context("nothing is prepared")?;
+            let started = Instant::now();
+            let logits = engine.run(input, *shape)?;
+            let seconds = started.elapsed().as_secs_f64();
+            let magnitude: f64 = logits.iter().map(|l| f64::from(l.abs())).sum::<f64>() / logits.len() as f64;
+            Ok(format!("{seconds} {magnitude}"))
+        }
+        _ => bail!("not understood: {}", line.join(" ")),
+    })
+}
+
+fn network(name: &str) -> Result<&'static Network> {
+    NETWORKS.iter().find(|network| network.name == name).with_context(|| format!("there is no network {name}"))
+}
+
+fn prepare(network: &Network, batch: usize, threads: usize, setting: &str) -> Result<Prepared> {
+    let algorithm = match setting {
+        "exact" => Algorithm::Exact,
+        "fastest" => Algorithm::Fastest,
+        other => bail!("there is no setting {other}"),
+    };
+    let graph = network.graph();
+    let options = EngineOptions { threads, algorithm, ..EngineOptions::default() };
+    let engine = Engine::new(&graph, &weights_for(&graph), options)?;
+    let [slices, rows, columns] = network.size;
+    let shape = [batch, 1, slices, rows, columns];
+    Ok(Prepared { engine, input: input_for(shape.iter().product()), shape })
+}
+
+/// Writes all networks; the answer names each with the operations of one input (a multiply-add counts two).
+fn export(folder: &Path) -> Result<String> {
+    let mut answer = Vec::new();
+    for network in &NETWORKS {
+        let graph = network.graph();
+        std::fs::write(folder.join(format!("{}.onnx", network.name)), to_onnx(&graph, &weights_for(&graph))?)?;
+        answer.push(format!("{} {}", network.name, 2 * graph.multiply_adds(network.size)));
+    }
+    Ok(answer.join(" "))
+}

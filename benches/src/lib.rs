@@ -1,0 +1,22 @@
+//! Hilum's side of the comparisons that `cargo xtask bench` makes.
+//!
+//! Every contestant, ours (`src/bin`) and the peers' (`peers/*.py`), is a process that stays alive and answers one line on
+//! standard output for each line on standard input, so that `xtask` can let them work in turns within one minute of the
+//! same machine. Answers are `ok VALUE...`; `error WHY` says that this contestant cannot take part. The lines are:
+//!
+//! | contestant | line | answer |
+//! |---|---|---|
+//! | engine | `prepare NETWORK BATCH THREADS SETTING` | `ok` |
+//! | engine | `run` | seconds, mean of the magnitude of the logits |
+//! | decode | `run FOLDER THREADS` | seconds, files, sum of all stored or HU values |
+//!
+//! Our engine also answers `export FOLDER` (writes `NETWORK.onnx` for every network of [`NETWORKS`], for the peers) and
+//! `peak THREADS` (f32 multiply-adds and additions per second that the processor reaches).
+
+mod networks;
+mod peak;
+mod protocol;
+
+pub use networks::{NETWORKS, Network, input_for, weights_for};
+pub use peak::peak_flops;
+pub use protocol::serve;

@@ -1,0 +1,130 @@
+//! Networks: our engine against ONNX Runtime (and PyTorch) on the ONNX files that it exports itself.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anyhow::{Context, Result, bail};
+
+use super::Bench;
+use super::contestant::Contestant;
+use super::statistics::Sample;
+
+/// Network, inputs at once.
+const JOBS: [(&str, usize); 6] =
+    [("2d-16-256", 1), ("2d-16-256", 8), ("2d-64-1024", 1), ("2d-64-1024", 8), ("3d-16-128", 1), ("3d-32-320", 1)];
+
+/// Largest difference allowed between the mean magnitudes of the logits of two contestants in 32-bit floats: this only
+/// makes sure that all do the same work; `cargo xtask onnx` compares every value.
+const SAME_WORK: f64 = 1e-3;
+
+/// The same for int8, whose values are meant to differ.
+const SAME_WORK_INT8: f64 = 0.5;
+
+const OURS_EXACT: &str = "hilum exact";
+const OURS_FASTEST: &str = "hilum fastest";
+const ONNX: &str = "ONNX Runtime f32";
+const ONNX_INT8: &str = "ONNX Runtime int8";
+const TORCH: &str = "PyTorch";
+
+/// Milliseconds of one contestant: of processor time with one thread, on the clock with more.
+type Times = BTreeMap<&'static str, Sample>;
+
+pub(super) fn measure(bench: &Bench) -> Result<String> {
+    let mut ours = Contestant::start("hilum", &mut bench.program("engine"))?;
+    let operations = operations(&ours.ask(&format!("export {}", bench.scratch.display()))?)?;
+    let peak: f64 = ours.ask("peak 1")?.first().context("the peak is missing")?.parse()?;
+    drop(ours);
+    let mut table = String::from(
+        "| network | inputs | threads | ONNX Runtime f32, ms | hilum exact, ms | ratio | hilum fastest, ms | ratio | \
+         ONNX Runtime int8, ms | fastest to int8 | share of peak, exact |",
+    );
+    table += if bench.with_torch { " PyTorch, ms |\n" } else { "\n" };
+    table += &format!("|{}\n", "---|".repeat(11 + usize::from(bench.with_torch)));
+    for (network, inputs) in JOBS.into_iter().filter(|(name, _)| name.contains(&bench.network)) {
+        for threads in [1, 2] {
+            eprintln!("{network}, {inputs} input(s), {threads} thread(s)");
+            let times = job(bench, network, inputs, threads)?;
+            let of = |name: &str| times.get(name).map_or("-".into(), |sample: &Sample| sample.text(0));
+            let ratio = |a: &str, b: &str| match (times.get(a), times.get(b)) {
+                (Some(a), Some(b)) => format!("**{}**", a.ratio_to(b).text(2)),
+                _ => "-".into(),
+            };
+            let work = operations.get(network).context("a network without a count of operations")? * inputs as f64;
+            let share = match threads {
+                1 => format!("{:.0} %", 100.0 * work / (times[OURS_EXACT].median() / 1000.0) / peak),
+                _ => "-".into(),
+            };
+            write!(
+                table,
+                "| {network} | {inputs} | {threads} | {} | {} | {} | {} | {} | {} | {} | {share} |",
+                of(ONNX),
+                of(OURS_EXACT),
+                ratio(OURS_EXACT, ONNX),
+                of(OURS_FASTEST),
+                ratio(OURS_FASTEST, ONNX),
+                of(ONNX_INT8),
+                ratio(OURS_FASTEST, ONNX_INT8),
+            )?;
+            writeln!(table, "{}", if bench.with_torch { format!(" {} |", of(TORCH)) } else { String::new() })?;
+        }
+    }
+    let peers = Contestant::start("peer", bench.peer("engine.py").arg(&bench.scratch))?.ask("version")?.join(" ");
+    Ok(format!(
+        "{table}\nPeer: ONNX Runtime {peers} from PyPI, default settings but for the number of threads, on the file our \
+         engine exported. One thread: processor time. Two threads: wall time. Peak: {:.0} GFLOP/s in f32 on one core, \
+         measured by a loop of multiply-adds.\n",
+        peak / 1e9
+    ))
+}
+
+/// Operations of one input, by network.
+fn operations(words: &[String]) -> Result<BTreeMap<String, f64>> {
+    words
+        .chunks_exact(2)
+        .map(|pair| Ok((pair[0].clone(), pair[1].parse::<f64>()?)))
+        .collect::<Result<_>>()
+        .context("the answer to `export` is not understood")
+}
+
+/// All contestants on one job, in turns. One that cannot take part is left out with its reason; ours must.
+fn job(bench: &Bench, network: &str, inputs: usize, threads: usize) -> Result<Times> {
+    let mut settings = vec![(OURS_EXACT, "exact"), (ONNX, "f32"), (OURS_FASTEST, "fastest")];
+    if network.starts_with("2d") {
+        settings.push((ONNX_INT8, "int8"));
+    }
+    if bench.with_torch {
+        settings.push((TORCH, "torch"));
+    }
+    let mut contestants = Vec::new();
+    for (name, setting) in settings {
+        let ours = name.starts_with("hilum");
+        let mut command = if ours { bench.program("engine") } else { bench.peer("engine.py") };
+        if !ours {
+            command.arg(&bench.scratch);
+        }
+        let mut contestant = Contestant::start(name, &mut command)?;
+        let ready = contestant.ask(&format!("prepare {network} {inputs} {threads} {setting}"));
+        // The first turn pays for caches and is not counted.
+        match ready.and_then(|_| contestant.turn("run")) {
+            Ok(first) => contestants.push((name, contestant, first.rest)),
+            Err(error) if ours || name == ONNX => return Err(error),
+            Err(error) => eprintln!("left out: {error:#}"),
+        }
+    }
+    let reference = contestants[0].2[0];
+    for (name, _, rest) in &contestants {
+        let allowed = if *name == ONNX_INT8 { SAME_WORK_INT8 } else { SAME_WORK };
+        if (rest[0] / reference - 1.0).abs() > allowed {
+            bail!("{name} computes something else on {network}: {} against {reference}", rest[0]);
+        }
+    }
+    let mut times = Times::new();
+    for _ in 0..bench.rounds {
+        for (name, contestant, _) in &mut contestants {
+            let turn = contestant.turn("run")?;
+            let seconds = if threads == 1 { turn.cpu_s } else { turn.wall_s };
+            times.entry(name).or_default().0.push(seconds * 1000.0);
+        }
+    }
+    Ok(times)
+}
