@@ -6,7 +6,7 @@ use hilum_findings::{
     Classification, Findings, FindingsInput, Fissure, FissureConfidence, KindMethod, MeasureError,
     Model as ModelFinding, NotKnown, Note, OutOfDistribution, Severity, Software, Timings, measure,
 };
-use hilum_nn::{Engine, EngineError, EngineOptions, Model, ModelCard};
+use hilum_nn::{Engine, EngineError, EngineOptions, Model, ModelCard, Runtime};
 use hilum_volume::{AxisOrder, LabelMap, Orientation, Volume};
 use rayon::prelude::*;
 
@@ -24,7 +24,7 @@ const AIR_HU: i16 = -1024;
 /// The lesion network, ready to run.
 #[derive(Debug)]
 pub struct LesionNetwork {
-    engine: Engine,
+    runtime: Box<dyn Runtime>,
     card: ModelCard,
 }
 
@@ -49,12 +49,20 @@ impl LesionNetwork {
     /// # Errors
     /// [`NetworkError`] if the model predicts something else or cannot run.
     pub fn new(model: Model, threads: usize) -> Result<Self, NetworkError> {
-        let outputs: Vec<&str> = model.card.outputs.iter().map(|o| o.name.as_str()).collect();
-        if outputs != ["lung", "lesion", "consolidation"] || model.graph.input_channels() != 1 {
-            return Err(NetworkError::Outputs { name: model.card.name });
-        }
         let engine = Engine::new(&model.graph, &model.weights, EngineOptions { threads, ..EngineOptions::default() })?;
-        Ok(Self { engine, card: model.card })
+        Self::on(Box::new(engine), model.card)
+    }
+
+    /// The model of `card`, already made ready by whatever runs it.
+    ///
+    /// # Errors
+    /// [`NetworkError::Outputs`] if the model predicts something else.
+    pub fn on(runtime: Box<dyn Runtime>, card: ModelCard) -> Result<Self, NetworkError> {
+        let outputs: Vec<&str> = card.outputs.iter().map(|o| o.name.as_str()).collect();
+        if outputs != ["lung", "lesion", "consolidation"] || runtime.graph().input_channels() != 1 {
+            return Err(NetworkError::Outputs { name: card.name });
+        }
+        Ok(Self { runtime, card })
     }
 
     /// Its card.
@@ -136,7 +144,7 @@ pub fn analyze(
 
     let started = Instant::now();
     let report = |fraction| progress(Stage::Network, fraction);
-    let prediction = slices::predict(&network.engine, &network.card.input, &ct, &report)?;
+    let prediction = slices::predict(network.runtime.as_ref(), &network.card.input, &ct, &report)?;
     let predicted = started.elapsed();
 
     progress(Stage::Lungs, 0.0);
@@ -247,8 +255,10 @@ fn describe(card: &ModelCard) -> ModelFinding {
 
 fn kind_method_text(rules: &LesionRules) -> String {
     format!(
-        "The network finds lesions; their kind is told by density: where the parenchyma, vessels taken out, reaches {} HU \
-         it is consolidation, below that ground-glass.",
+        "The network finds lesions, and so does density where parenchyma of {} HU or more fills a ball of {} mm across. Their \
+         kind is told by density: where the local mean reaches {} HU it is consolidation, below that ground-glass.",
+        rules.bulk_from_hu,
+        2.0 * rules.bulk_radius_mm,
         rules.consolidation_from_hu
     )
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use hilum_nn::{Engine, EngineError, Input};
+use hilum_nn::{EngineError, Input, Runtime};
 use hilum_volume::{Geometry, GeometryError, Interpolation, Volume};
 
 /// HU of air: what lies beyond the scanned field.
@@ -36,25 +36,25 @@ pub struct SlicePrediction {
 /// # Panics
 /// If the network has not one input channel and the three outputs lung, lesion, consolidation.
 pub fn predict(
-    engine: &Engine,
+    runtime: &dyn Runtime,
     input: &Input,
     ct: &Volume<i16>,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<SlicePrediction, EngineError> {
-    assert_eq!((engine.graph().input_channels(), engine.graph().output_channels()), (1, 3));
+    assert_eq!((runtime.graph().input_channels(), runtime.graph().output_channels()), (1, 3));
     let grid = network_grid(ct.geometry(), input).expect("a coarser grid over a valid one is valid");
     let ct = ct.resample(&grid, Interpolation::Area, AIR_HU);
     let [slices, rows, columns] = grid.shape();
-    let divisor = engine.graph().size_divisor();
+    let divisor = runtime.graph().size_divisor();
     let padded = [rows.next_multiple_of(divisor[1]), columns.next_multiple_of(divisor[2])];
     let plane = padded[0] * padded[1];
 
     let predicted: Vec<Mutex<[Vec<u8>; 3]>> = (0..slices).map(|_| Mutex::default()).collect();
     let done = Mutex::new(0_usize);
-    engine.run_each(
+    runtime.run_each(
         [1, padded[0], padded[1]],
         slices,
-        |slice, image| {
+        &|slice, image| {
             image.fill(input.grey_from_hu(f32::from(AIR_HU)));
             for (from, to) in ct.slice(slice).chunks_exact(columns).zip(image.chunks_exact_mut(padded[1])) {
                 for (hu, grey) in from.iter().zip(to) {
@@ -62,7 +62,7 @@ pub fn predict(
                 }
             }
         },
-        |slice, logits| {
+        &|slice, logits| {
             let channel = |c: usize| {
                 let lines = logits[c * plane..(c + 1) * plane].chunks_exact(padded[1]).take(rows);
                 lines.flat_map(|line| line[..columns].iter().map(|l| probability(*l))).collect()
