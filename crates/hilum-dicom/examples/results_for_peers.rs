@@ -13,9 +13,10 @@ use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use hilum_dicom::{
-    Algorithm, Code, CodingScheme, CtSeriesDescription, Device, LabelSet, Limits, Measurement, MeasurementGroup,
-    MeasurementReport, Moment, Origin, ResultContext, ResultFile, Segment, Segmentation, SegmentationTitle, Source,
-    Tracking, binary_segmentation, codes, ct_images, label_map_segmentation, load, measurement_report,
+    Algorithm, BurnedIn, Code, CodingScheme, ColourPicture, CtSeriesDescription, Device, LabelSet, Limits, Measurement,
+    MeasurementGroup, MeasurementReport, Moment, Origin, Outline, OutlineLayer, Presentation, ResultContext,
+    ResultFile, Segment, Segmentation, SegmentationTitle, Source, Tracking, binary_segmentation, codes, colour_capture,
+    ct_images, encapsulated_pdf, key_objects, label_map_segmentation, load, measurement_report, presentation_state,
     probability_segmentation, scan,
 };
 use hilum_volume::{Geometry, LabelMap, PatientPoint, PatientVector, Volume};
@@ -138,11 +139,50 @@ fn write_results(folder: &Path, origin: &Origin, mut labels: LabelMap) -> Result
     fs::write(folder.join("seg-binary.dcm"), binary.file.bytes())?;
     fs::write(folder.join("sr.dcm"), report(&context, &binary, &labels)?.bytes())?;
     let map = label_map_segmentation(&context, &title, &labels, &[(1, lung), (2, lobe), (11, glass.clone())])?;
+    write_views(folder, &context, &binary.file, &labels)?;
     fs::write(folder.join("seg-labelmap.dcm"), map.file.bytes())?;
     let title = SegmentationTitle::new("PROBABILITY", "Probability of ground glass", 2)?;
     let probability = labels.labels().map(|l| f32::from(*l) / 16.0);
     let fractional = probability_segmentation(&context, &title, &[(glass, &probability)])?;
     fs::write(folder.join("seg-fractional.dcm"), fractional.file.bytes())?;
+    Ok(())
+}
+
+/// PDF, picture, key objects and, where every slice can name its image, outlines: around each run of label 11 in a row.
+fn write_views(
+    folder: &Path,
+    context: &ResultContext<'_>,
+    segmentation: &ResultFile,
+    labels: &LabelMap,
+) -> Result<(), Box<dyn Error>> {
+    let pdf = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
+    let document = encapsulated_pdf(context, "Report (research use)", pdf, BurnedIn::Nothing)?;
+    fs::write(folder.join("pdf.dcm"), document.bytes())?;
+    let rgb: Vec<u8> = (0..7 * 5).flat_map(|n| [n as u8, 255 - n as u8, 128]).collect();
+    let (caption, burned_in) = ("A gradient. Research use only.", BurnedIn::Nothing);
+    let picture = colour_capture(context, &ColourPicture { caption, shape: [7, 5], rgb: &rgb, number: 1, burned_in })?;
+    fs::write(folder.join("capture.dcm"), picture.bytes())?;
+    let others = [segmentation, &picture, &document];
+    let key = key_objects(context, codes::OF_INTEREST, "The slice with most opacity.", &[13], &others)?;
+    fs::write(folder.join("key.dcm"), key.bytes())?;
+    if !context.origin.names_every_image() {
+        return Ok(());
+    }
+    let [slices, rows, columns] = labels.labels().shape();
+    let mut outlines = Vec::new();
+    for slice in 0..slices {
+        for row in 0..rows {
+            let here = |c: &usize| labels.labels()[[slice, row, *c]] == 11;
+            let (Some(first), Some(last)) = ((0..columns).find(here), (0..columns).rfind(here)) else { continue };
+            let (left, right, top) = (first as f32 - 0.5, last as f32 + 0.5, row as f32 - 0.5);
+            let points = vec![[left, top], [right, top], [right, top + 1.0], [left, top + 1.0]];
+            outlines.push(Outline { slice, points, closed: true });
+        }
+    }
+    let layer = OutlineLayer { name: "GROUND GLASS", description: "Ground glass", colour: [86, 180, 233], outlines };
+    let presentation =
+        Presentation { label: "OUTLINES", description: "Outlines", window_hu: [-600.0, 1500.0], layers: vec![layer] };
+    fs::write(folder.join("outlines.dcm"), presentation_state(context, &presentation)?.bytes())?;
     Ok(())
 }
 

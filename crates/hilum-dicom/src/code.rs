@@ -69,6 +69,15 @@ pub(crate) fn checked_text(what: &str, text: &str, longest: usize) -> Result<Str
     Ok(text.to_owned())
 }
 
+/// A Code String of at most 16 characters (PS3.5 6.2).
+pub(crate) fn checked_code_string(what: &str, text: &str) -> Result<String, Error> {
+    let text = checked_text(what, text, 16)?;
+    if text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ' || b == b'_') {
+        return Ok(text);
+    }
+    Err(Error::Unwritable(format!("{what} has capitals, digits, blanks and underscores only")))
+}
+
 /// A UID (PS3.5 9.1).
 pub(crate) fn checked_uid(what: &str, uid: &str) -> Result<String, Error> {
     if is_uid(uid) { Ok(uid.to_owned()) } else { Err(Error::Unwritable(format!("{what} is no UID"))) }

@@ -93,6 +93,11 @@ pub const MORPHOLOGICAL_OPERATIONS: Code = dcm("123104", "Morphological Operatio
 /// Computed tomography of chest (CID 4052 has its parts; SNOMED CT procedure).
 pub const CT_OF_CHEST: Code = sct("169069000", "Computed tomography of chest");
 
+// Titles of key object selections, CID 7010.
+/// Of Interest.
+pub const OF_INTEREST: Code = dcm("113000", "Of Interest");
+
+pub(crate) const DIAGNOSTIC_IMAGING_REPORT: Code = Code::new("18748-4", "LN", "Diagnostic imaging study");
 pub(crate) const BACKGROUND: Code = dcm("125040", "Background");
 pub(crate) const SEGMENTATION_DERIVATION: Code = dcm("113076", "Segmentation");
 pub(crate) const SOURCE_IMAGE_FOR_PROCESSING: Code = dcm("121322", "Source image for image processing operation");
@@ -131,5 +136,6 @@ pub(crate) mod sr {
     pub(crate) const ALGORITHM_FAMILY: Code = dcm("111000", "Algorithm Family");
     pub(crate) const DERIVATION: Code = dcm("121401", "Derivation");
     pub(crate) const QUALITATIVE_EVALUATIONS: Code = Code::new("C0034375", "UMLS", "Qualitative Evaluations");
+    pub(crate) const KEY_OBJECT_DESCRIPTION: Code = dcm("113012", "Key Object Description");
     pub(crate) const COMMENT: Code = dcm("121106", "Comment");
 }

@@ -58,12 +58,15 @@ mod decimal;
 mod error;
 mod frame;
 mod image;
+mod key_objects;
 mod limits;
 mod measurement_report;
 pub mod nifti;
 mod note;
 mod origin;
 mod part10;
+mod picture_files;
+mod presentation_state;
 mod result_file;
 mod scan;
 mod segment;
@@ -80,12 +83,15 @@ mod write_ct;
 
 pub use code::Code;
 pub use error::{Error, Refusal};
+pub use key_objects::key_objects;
 pub use limits::Limits;
 pub use measurement_report::{
     CodingScheme, Measurement, MeasurementGroup, MeasurementReport, SegmentReference, measurement_report,
 };
 pub use note::{Note, NoteKind, Severity};
 pub use origin::Origin;
+pub use picture_files::{BurnedIn, ColourPicture, colour_capture, encapsulated_pdf};
+pub use presentation_state::{Outline, OutlineLayer, Presentation, presentation_state};
 pub use result_file::{Device, Moment, ResultContext, ResultFile};
 pub use scan::{PlaneOrientation, Scan, SeriesSummary, SkipReason, Skipped, scan};
 pub use segment::{Algorithm, Segment, Tracking};

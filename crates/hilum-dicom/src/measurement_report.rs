@@ -202,7 +202,7 @@ fn root(context: &ResultContext<'_>, report: &MeasurementReport) -> Result<Item,
 }
 
 /// The device that observed (TID 1002, 1004).
-fn observer(context: &ResultContext<'_>, root: &mut Item) {
+pub(crate) fn observer(context: &ResultContext<'_>, root: &mut Item) {
     let device = context.device;
     let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);
     root.push(Item::code(Relation::HasObsContext, sr::OBSERVER_TYPE, sr::DEVICE));

@@ -32,6 +32,8 @@ pub struct Origin {
     /// Set if the images were ever packed with loss: ratio and method, where given.
     pub(crate) lossy: Option<Attributes>,
     pub(crate) slice_thickness_mm: f64,
+    /// Rescale Slope and Intercept, if all images share them.
+    pub(crate) rescale: Option<[f64; 2]>,
     pub(crate) geometry: Geometry,
     /// Slice by slice.
     pub(crate) slices: Vec<SliceOrigin>,
@@ -131,6 +133,7 @@ impl Origin {
             position_reference: text(&dataset, tags::POSITION_REFERENCE_INDICATOR, 64).unwrap_or_default(),
             lossy: member.header.lossy.then(|| lossy(&dataset)),
             slice_thickness_mm: summary.slice_thickness_mm.unwrap_or_else(|| step_along_normal_mm(&geometry)),
+            rescale: common_rescale(members),
             geometry,
             slices,
             images,
@@ -168,6 +171,12 @@ pub(crate) fn step_along_normal_mm(geometry: &Geometry) -> f64 {
     let [slice, row, column] = geometry.axes();
     let normal = column.cross(row);
     (slice.dot(normal) / normal.length_mm()).abs() * geometry.spacing_mm()[0]
+}
+
+fn common_rescale(members: &[Member]) -> Option<[f64; 2]> {
+    let mut all = members.iter().flat_map(|m| &m.header.frames).filter(|f| !f.localiser).map(|f| f.rescale);
+    let (slope, intercept) = all.next()??;
+    all.all(|other| other == Some((slope, intercept))).then_some([slope, intercept])
 }
 
 fn slices(series: &Series, members: &[Member], geometry: &Geometry) -> Vec<SliceOrigin> {

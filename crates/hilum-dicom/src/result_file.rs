@@ -187,13 +187,16 @@ impl ResultContext<'_> {
         all.text(tags::SOP_INSTANCE_UID, &sop_instance_uid);
         self.moment(&mut all, tags::INSTANCE_CREATION_DATE, tags::INSTANCE_CREATION_TIME);
         self.moment(&mut all, tags::SERIES_DATE, tags::SERIES_TIME);
-        self.moment(&mut all, tags::CONTENT_DATE, tags::CONTENT_TIME);
+        if kind.sop_class_uid != uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE {
+            // Presentation states have a creation date of their own instead.
+            self.moment(&mut all, tags::CONTENT_DATE, tags::CONTENT_TIME);
+        }
         let mut bytes = Vec::new();
         write(&mut bytes, all, kind.sop_class_uid, &sop_instance_uid)?;
         Ok(ResultFile { sop_class_uid: kind.sop_class_uid, sop_instance_uid, series_uid, bytes })
     }
 
-    fn moment(&self, all: &mut Attributes, date: Tag, time: Tag) {
+    pub(crate) fn moment(&self, all: &mut Attributes, date: Tag, time: Tag) {
         all.text(date, &self.created.date);
         all.text(time, &self.created.time);
     }
@@ -202,6 +205,15 @@ impl ResultContext<'_> {
     pub(crate) fn frame_of_reference(&self, content: &mut Attributes) {
         content.text(tags::FRAME_OF_REFERENCE_UID, &self.origin.frame_of_reference_uid);
         content.text(tags::POSITION_REFERENCE_INDICATOR, &self.origin.position_reference);
+    }
+
+    /// Body part, or where that is not known an unknown side, which a body part that comes in pairs would need
+    /// (PS3.3 C.7.3.1).
+    pub(crate) fn body_part(&self, content: &mut Attributes) {
+        match &self.origin.body_part {
+            Some(part) => content.text(tags::BODY_PART_EXAMINED, part),
+            None => content.text(tags::LATERALITY, ""),
+        }
     }
 
     /// Whether the pixels that the result rests on were ever packed with loss (PS3.3 C.7.6.1.1.5).

@@ -8,7 +8,7 @@ use dicom_dictionary_std::{tags, uids};
 use hilum_volume::{LabelMap, Volume};
 
 use crate::attributes::Attributes;
-use crate::code::checked_text;
+use crate::code::{checked_code_string, checked_text};
 use crate::codes;
 use crate::result_file::{Kind, ResultContext, ResultFile};
 use crate::segment::Segment;
@@ -51,10 +51,7 @@ impl SegmentationTitle {
     /// [`Error::Unwritable`] if a text is too long or empty, or the label has other characters than `A`–`Z`, digits, blank
     /// and underscore.
     pub fn new(label: &str, description: &str, instance_number: u32) -> Result<Self, Error> {
-        let label = checked_text("the label of a segmentation", label, 16)?;
-        if !label.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ' || b == b'_') {
-            return Err(Error::Unwritable("the label of a segmentation has capitals and digits only".into()));
-        }
+        let label = checked_code_string("the label of a segmentation", label)?;
         let description = checked_text("the description of a segmentation", description, 64)?;
         Ok(Self { label, description, instance_number })
     }
@@ -302,9 +299,7 @@ fn file(
     content.text(tags::CONTENT_LABEL, &title.label);
     content.text(tags::CONTENT_DESCRIPTION, &title.description);
     content.text(tags::CONTENT_CREATOR_NAME, "");
-    if let Some(part) = &origin.body_part {
-        content.text(tags::BODY_PART_EXAMINED, part);
-    }
+    context.body_part(&mut content);
     context.frame_of_reference(&mut content);
     context.lossy(&mut content);
     content.u16s(tags::SAMPLES_PER_PIXEL, &[1]);

@@ -100,6 +100,24 @@ impl Item {
         item
     }
 
+    /// An image, or one frame of a multi-frame image.
+    pub(crate) fn frame(class: &str, instance: &str, frame: Option<u32>) -> Self {
+        let mut item = Self::new(Relation::Contains, "IMAGE", None);
+        let mut referenced = reference(class, instance);
+        if let Some(frame) = frame {
+            referenced.text(tags::REFERENCED_FRAME_NUMBER, &frame.to_string());
+        }
+        item.attributes.item(tags::REFERENCED_SOP_SEQUENCE, referenced);
+        item
+    }
+
+    /// An object that is no image.
+    pub(crate) fn composite(class: &str, instance: &str) -> Self {
+        let mut item = Self::new(Relation::Contains, "COMPOSITE", None);
+        item.attributes.item(tags::REFERENCED_SOP_SEQUENCE, reference(class, instance));
+        item
+    }
+
     pub(crate) fn push(&mut self, child: Self) {
         self.children.push(child);
     }

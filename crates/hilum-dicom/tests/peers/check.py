@@ -259,6 +259,57 @@ def check_report(case, path, folder, source):
         check(f"{case} sr: dcmtk dsrdump", done.returncode == 0 and not done.stderr.strip(), done.stderr[:200])
 
 
+def check_views(case, folder, source):
+    """Picture and PDF byte by byte, key objects and outlines by what they refer to."""
+    picture = pydicom.dcmread(folder / "capture.dcm")
+    want = np.array([[n, 255 - n, 128] for n in range(35)], np.uint8).reshape(7, 5, 3)
+    check(f"{case} capture: pixels", np.array_equal(picture.pixel_array, want))
+    document = pydicom.dcmread(folder / "pdf.dcm")
+    pdf = document.EncapsulatedDocument[: document.EncapsulatedDocumentLength]
+    check(f"{case} pdf: starts and ends as written", pdf.startswith(b"%PDF-1.4") and pdf.endswith(b"%%EOF\n"))
+    images = {f.SOPInstanceUID: f for f in source.files}
+    key = pydicom.dcmread(folder / "key.dcm")
+    marked = [i.ReferencedSOPSequence[0] for i in key.ContentSequence if i.ValueType in ("IMAGE", "COMPOSITE")]
+    theirs = [m for m in marked if m.ReferencedSOPInstanceUID in images]
+    good = len(marked) - len(theirs) == 3 and len(theirs) == (case != "repeated-uids")
+    check(f"{case} key: objects", good, f"{len(theirs)} images, {len(marked) - len(theirs)} results")
+    for name in ("key.dcm",):
+        dump = tool("dsrdump")
+        if dump:
+            done = subprocess.run([dump, "-q", str(folder / name)], capture_output=True, text=True, errors="replace")
+            check(f"{case} {name}: dcmtk dsrdump", done.returncode == 0 and not done.stderr.strip(), done.stderr[:200])
+    path = folder / "outlines.dcm"
+    if not path.exists():
+        check(f"{case} outlines: none where images cannot be named", case in ("repeated-uids", "slice-missing"))
+        return
+    state = pydicom.dcmread(path)
+    drawn = {}
+    for annotation in state.GraphicAnnotationSequence:
+        image = annotation.ReferencedImageSequence[0]
+        where = (image.ReferencedSOPInstanceUID, image.get("ReferencedFrameNumber"))
+        mask = drawn.setdefault(where, set())
+        for line in annotation.GraphicObjectSequence:
+            points = np.array(line.GraphicData, float).reshape(-1, 2)
+            (left, top), (right, bottom) = points.min(0), points.max(0)
+            assert bottom - top == 1 and np.array_equal(points[0], points[-1])
+            mask |= {(int(top), c) for c in range(int(left), int(right))}
+    wrong = 0
+    for _, where, labels in source.planes:
+        want = {(int(r), int(c)) for r, c in np.argwhere(labels == 11)}
+        # Frame numbers come as a list of one where there are several.
+        wrong += len(want ^ drawn.get(where, set()))
+    check(f"{case} outlines: lines run around the lesion", wrong == 0 and drawn, f"{wrong} wrong pixels on {len(drawn)} images")
+    checker = tool("dcmpschk")
+    if checker:
+        state.PatientName = "Any^Name"  # it does not know names in several scripts
+        with tempfile.NamedTemporaryFile(suffix=".dcm") as plain:
+            state.save_as(plain.name)
+            done = subprocess.run([checker, plain.name], capture_output=True, text=True, errors="replace")
+        said = done.stdout + done.stderr
+        errors = [l for l in said.splitlines() if "rror" in l and "0 error" not in l.lower()]
+        check(f"{case} outlines: dcmtk dcmpschk", done.returncode == 0 and not errors, "".join("\n       " + l for l in errors[:6]))
+
+
 def main():
     root = Path(sys.argv[1])
     for folder in sorted(p for p in root.iterdir() if (p / "source").is_dir()):
@@ -272,6 +323,7 @@ def main():
         for form in ("binary", "labelmap", "fractional"):
             check_highdicom(case, form, folder / f"seg-{form}.dcm", source)
         check_dcmqi(case, folder / "seg-binary.dcm", source)
+        check_views(case, folder, source)
         check_report(case, folder / "sr.dcm", folder, source)
     entities = tool("dcentvfy")
     if entities:
