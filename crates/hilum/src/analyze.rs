@@ -13,7 +13,7 @@ use hilum_report::{Images, Language, ReportInput, write_report};
 use crate::arguments::AnalyzeArguments;
 use crate::outcome::{Refused, WrongUsage};
 use crate::progress::Progress;
-use crate::{machine, models, output};
+use crate::{device, machine, models, output};
 
 pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<()> {
     let language = Language::from_tag(&arguments.language).ok_or_else(|| {
@@ -24,7 +24,8 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
         return Err(WrongUsage(format!("there is no {}", arguments.input.display())).into());
     }
     let threads = machine::set_threads(arguments.threads)?;
-    let network = LesionNetwork::new(models::load(arguments.model.as_deref())?, threads)?;
+    let model = models::load(arguments.model.as_deref())?;
+    let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model.card)?;
     let findings =
         read_and_write(&arguments.input, arguments.series.as_deref(), &arguments.out, &network, language, progress)?;
     progress.say(&summary(&findings, &arguments.out));

@@ -70,6 +70,39 @@ pub(crate) struct AnalyzeArguments {
     /// Threads to use; otherwise all cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+}
+
+/// What computes the network.
+#[derive(Args)]
+pub(crate) struct DeviceArguments {
+    /// What computes the network
+    #[arg(long, value_enum, default_value_t = Device::Hilum)]
+    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) library: LibraryArguments,
+}
+
+/// Where ONNX Runtime is.
+#[derive(Args)]
+pub(crate) struct LibraryArguments {
+    /// The library of ONNX Runtime; otherwise the one that ORT_DYLIB_PATH names, otherwise the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Device {
+    /// Our own engine on this processor
+    Hilum,
+    /// ONNX Runtime on this processor
+    Cpu,
+    /// ONNX Runtime on an NVIDIA GPU, through CUDA
+    Cuda,
+    /// ONNX Runtime on an NVIDIA GPU, through TensorRT
+    #[value(name = "tensorrt")]
+    TensorRt,
 }
 
 #[derive(Args)]
@@ -126,6 +159,8 @@ pub(crate) struct EvaluateArguments {
     /// Threads to use; otherwise all cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
 }
 
 #[derive(Args)]
@@ -153,13 +188,16 @@ pub(crate) enum ModelsAction {
         /// The card; the weights lie beside it
         card: PathBuf,
     },
-    /// Write a model's card and weights into a folder
+    /// Write a model's card and weights into a folder, or all of it as one ONNX file
     Export {
         /// Its name
         name: String,
-        /// Where to write
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
+        /// Folder for card and weights; made if absent
+        #[arg(long, value_name = "DIR", required_unless_present = "onnx")]
+        out: Option<PathBuf>,
+        /// ONNX file for the network with its weights; the card goes into its metadata
+        #[arg(long, value_name = "FILE.onnx")]
+        onnx: Option<PathBuf>,
     },
 }
 
@@ -181,4 +219,6 @@ pub(crate) struct DoctorArguments {
     /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) library: LibraryArguments,
 }

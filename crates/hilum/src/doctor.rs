@@ -5,48 +5,82 @@ use hilum_nn::available_kernels;
 use serde_json::json;
 
 use crate::arguments::DoctorArguments;
-use crate::{machine, models};
+use crate::{device, machine, models};
 
 /// Memory below which a thousand slices may not fit, in megabytes; three gigabytes were measured for them.
 const MEMORY_ADVISED_MB: f64 = 4000.0;
+
+/// A way to compute, and why it cannot be used here.
+struct Way {
+    /// `engine` (ours), `format` (cheaper numbers within it) or `onnxruntime`.
+    kind: &'static str,
+    name: &'static str,
+    /// How to ask for it, where it can be asked for.
+    option: Option<&'static str>,
+    missing: Option<String>,
+}
 
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<()> {
     let software = machine::software();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = machine::memory_mb();
     let model = models::load(None);
-    let kernels = available_kernels();
+    let ways = ways(arguments);
     let folder = models::folder().ok();
     let enough = memory.is_none_or(|[_, free]| free >= MEMORY_ADVISED_MB);
     if arguments.json {
-        let kernels: Vec<_> = kernels.iter().map(|k| json!({ "name": k.name, "missing": k.missing })).collect();
+        let ways: Vec<_> = ways
+            .iter()
+            .map(|w| json!({ "kind": w.kind, "name": w.name, "option": w.option, "missing": w.missing }))
+            .collect();
         let report = json!({
             "version": software.version, "commit": software.commit,
             "os": std::env::consts::OS, "architecture": std::env::consts::ARCH, "threads": threads,
             "memory_mb": memory.map(|m| m[0]), "memory_available_mb": memory.map(|m| m[1]), "memory_enough": enough,
-            "cpu_kernels": kernels, "gpu": null,
+            "ways_to_compute": ways,
             "models_folder": folder, "built_in_model": model.as_ref().ok().map(|m| &m.card.version),
         });
         println!("{}", serde_json::to_string_pretty(&report)?);
         return model.map(drop);
     }
     println!("hilum {} ({})", software.version, software.commit.as_deref().unwrap_or("revision unknown"));
-    println!("machine    {} {}, {threads} threads", std::env::consts::OS, std::env::consts::ARCH);
+    println!("machine      {} {}, {threads} threads", std::env::consts::OS, std::env::consts::ARCH);
     if let Some([all, free]) = memory {
         let verdict = if enough { "enough" } else { "little: studies of 1000 slices may fail" };
-        println!("memory     {:.1} GB, {:.1} GB available: {verdict}", all / 1000.0, free / 1000.0);
+        println!("memory       {:.1} GB, {:.1} GB available: {verdict}", all / 1000.0, free / 1000.0);
     }
-    for kernel in kernels {
-        println!("CPU        {:<12} {}", kernel.name, kernel.missing.unwrap_or("available"));
+    for Way { kind, name, option, missing } in ways {
+        let available = || option.map_or("available".into(), |option| format!("available with {option}"));
+        println!("{kind:<12} {name:<12} {}", missing.unwrap_or_else(available));
     }
-    println!("GPU        not used: this build computes on the CPU");
     if let Some(folder) = folder {
-        println!("models     installed ones are looked for in {}", folder.display());
+        println!("models       installed ones are looked for in {}", folder.display());
     }
     match model {
-        Ok(model) => println!("model      {} {}, weights match the card", model.card.name, model.card.version),
+        Ok(model) => println!("model        {} {}, weights match the card", model.card.name, model.card.version),
         Err(error) => return Err(error.context("the built-in model cannot be used")),
     }
-    println!("ready      hilum needs no network, no GPU and no other program");
+    println!("ready        hilum needs no network, no GPU and no other program");
     Ok(())
+}
+
+/// Every way to run a network that this program knows, usable or not.
+fn ways(arguments: &DoctorArguments) -> Vec<Way> {
+    let mut ways: Vec<Way> = available_kernels()
+        .into_iter()
+        .map(|k| Way { kind: "engine", name: k.name, option: None, missing: k.missing.map(str::to_owned) })
+        .collect();
+    for (name, in_processor) in machine::low_precision() {
+        let missing = if in_processor {
+            "the processor has it, the engine does not use it: every network runs in 32-bit floats"
+        } else {
+            "this processor does not have it, and the engine would not use it"
+        };
+        ways.push(Way { kind: "format", name, option: None, missing: Some(missing.into()) });
+    }
+    let options = [Some("--device cpu"), Some("--device cuda"), Some("--device tensorrt")];
+    for ((name, missing), option) in device::onnx::devices(&arguments.library).into_iter().zip(options) {
+        ways.push(Way { kind: "onnxruntime", name, option, missing });
+    }
+    ways
 }

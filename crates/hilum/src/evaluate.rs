@@ -11,7 +11,7 @@ use hilum_train::{EvaluateOptions, Layout, Side, Split, TrainConfig};
 use crate::arguments::EvaluateArguments;
 use crate::outcome::{Refused, WrongUsage};
 use crate::progress::Progress;
-use crate::{machine, models, output};
+use crate::{device, machine, models, output};
 
 /// Labels of whole scans, slice by slice: `case,slice_index_from_foot_end,infected,…`.
 const SLICE_LABELS: &str = "slice_labels.csv";
@@ -19,12 +19,13 @@ const SLICE_LABELS: &str = "slice_labels.csv";
 pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<()> {
     let threads = machine::set_threads(arguments.threads)?;
     let model = models::load(arguments.model.as_deref())?;
+    let runtime = device::open(&model, &arguments.device, threads)?;
     let folder = &arguments.dataset;
     if !folder.is_dir() {
         return Err(WrongUsage(format!("there is no folder {}", folder.display())).into());
     }
     let (table, json) = if folder.join(SLICE_LABELS).is_file() {
-        let network = LesionNetwork::new(model, threads)?;
+        let network = LesionNetwork::on(runtime, model.card)?;
         whole_scans(folder, &network, progress)?
     } else {
         let split = arguments.split.as_deref().map(read_split).transpose()?;
@@ -34,7 +35,7 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         let options =
             EvaluateOptions { split: split.map(|s| (s, Side::HoldOut)), threads, ..EvaluateOptions::default() };
         let report = |fraction| progress.report("evaluating", fraction);
-        let evaluation = hilum_train::evaluate(layout(folder)?, folder, &model, &options, &report)?;
+        let evaluation = hilum_train::evaluate_on(runtime.as_ref(), layout(folder)?, folder, &model, &options, &report)?;
         (evaluation.table(), serde_json::to_value(&evaluation)?)
     };
     progress.finish();

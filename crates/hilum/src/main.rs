@@ -3,6 +3,7 @@
 mod analyze;
 mod arguments;
 mod demo;
+mod device;
 mod doctor;
 mod evaluate;
 mod machine;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use hilum_nn::{Model, ModelCard};
+use hilum_nn::{Model, ModelCard, ONNX_OPSET};
 
 use crate::arguments::{ModelsAction, ModelsArguments};
 use crate::outcome::WrongUsage;
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &ModelsArguments) -> Result<()> {
         }
         ModelsAction::Verify { name } => verify(name.as_deref()),
         ModelsAction::Import { card } => import(card),
-        ModelsAction::Export { name, out } => export(name, out),
+        ModelsAction::Export { name, out, onnx } => export(name, out.as_deref(), onnx.as_deref()),
     }
 }
 
@@ -87,12 +87,18 @@ fn import(card: &Path) -> Result<()> {
     Ok(())
 }
 
-fn export(name: &str, out: &Path) -> Result<()> {
+fn export(name: &str, out: Option<&Path>, onnx: Option<&Path>) -> Result<()> {
     let entry = find(name)?;
-    output::folder(out)?;
-    output::write(&out.join(&entry.card.weights.file), &entry.weights)?;
-    output::write(&out.join(CARD), entry.card_text.as_bytes())?;
-    println!("{}", out.join(CARD).display());
+    if let Some(out) = out {
+        output::folder(out)?;
+        output::write(&out.join(&entry.card.weights.file), &entry.weights)?;
+        output::write(&out.join(CARD), entry.card_text.as_bytes())?;
+        println!("{}", out.join(CARD).display());
+    }
+    if let Some(file) = onnx {
+        output::write(file, &entry.card.with_weights(&entry.weights)?.to_onnx()?)?;
+        println!("{} (opset {ONNX_OPSET})", file.display());
+    }
     Ok(())
 }
 

@@ -40,6 +40,49 @@ fn doctor_says_what_the_machine_has() {
     assert!(report.contains("portable") && report.contains("pneumonia-ct"), "{report}");
     let report: serde_json::Value = serde_json::from_str(&hilum_ok(&["doctor", "--json"])).unwrap();
     assert!(report["threads"].as_u64().unwrap() >= 1);
+    let ways = report["ways_to_compute"].as_array().unwrap();
+    let missing = |kind: &str, name: &str| {
+        let way = ways.iter().find(|w| w["kind"] == kind && w["name"] == name);
+        way.unwrap_or_else(|| panic!("{kind} {name} is not listed"))["missing"].clone()
+    };
+    assert!(missing("engine", "portable").is_null());
+    assert!(missing("onnxruntime", "TensorRT").is_string() || cfg!(feature = "onnxruntime"));
+}
+
+#[test]
+fn a_model_becomes_one_onnx_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    assert!(hilum_ok(&["models", "export", "pneumonia-ct", "--onnx", text(&file)]).contains("opset 17"));
+    // What it holds is the business of hilum-nn; here it must be there, whole, with the name of the card.
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(bytes.len() > 1_000_000 && bytes.windows(12).any(|w| w == b"pneumonia-ct"), "{} bytes", bytes.len());
+    let neither = hilum(&["models", "export", "pneumonia-ct"]);
+    assert_eq!(neither.status.code(), Some(2), "an export without a place must be asked back");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_no_excuse_for_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "analyze",
+        text(folder.path()),
+        "--out",
+        text(folder.path()),
+        "--device",
+        "cpu",
+        "--onnxruntime",
+        "/no/such/library",
+    ];
+    let refused = hilum(&arguments);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    if cfg!(feature = "onnxruntime") {
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("/no/such/library") && said.contains("ORT_DYLIB_PATH"), "{said}");
+    } else {
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("--features onnxruntime"), "{said}");
+    }
 }
 
 #[test]
