@@ -42,7 +42,7 @@ def quantized(name):
     path = FOLDER / f"{name}.int8.onnx"
     if not path.exists():
         simple = FOLDER / f"{name}.simple.onnx"
-        quant_pre_process(FOLDER / f"{name}.onnx", simple)
+        quant_pre_process(FOLDER / f"{name}.onnx", simple, skip_symbolic_shape=True)
         quantize_static(
             simple, path, Reader(), per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8
         )

@@ -11,12 +11,12 @@
 //! | decode | `run FOLDER THREADS` | seconds, files, sum of all stored or HU values |
 //!
 //! Our engine also answers `export FOLDER` (writes `NETWORK.onnx` for every network of [`NETWORKS`], for the peers) and
-//! `peak THREADS` (f32 multiply-adds and additions per second that the processor reaches).
+//! `peak` (seconds and number of f32 operations of a loop of nothing but multiply-adds, on one thread).
 
 mod networks;
 mod peak;
 mod protocol;
 
 pub use networks::{NETWORKS, Network, input_for, weights_for};
-pub use peak::peak_flops;
+pub use peak::peak_operations;
 pub use protocol::serve;

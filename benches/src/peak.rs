@@ -1,33 +1,20 @@
 //! What the processor can do at best: a loop of nothing but fused multiply-adds in registers.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 /// Chains of multiply-adds that run side by side: latency 4, at most two a cycle, and some to spare.
 const CHAINS: usize = 12;
 
-/// Turns of the loop between two looks at the clock.
-const TURNS: usize = 1_000_000;
+/// Turns of the loop: some tens of milliseconds.
+const TURNS: usize = 5_000_000;
 
-/// Tries, each some milliseconds long, so that other work on the machine does not fall into all of them.
-const TRIES: usize = 20;
-
-/// Highest number of f32 operations (a multiply-add counts two) per second on `threads` threads together. `None` on processors that the loop is not written for.
+/// Does as many f32 operations (a multiply-add counts two) as fast as this thread can, and tells how many. `None` on
+/// processors that the loop is not written for.
 #[must_use]
-pub fn peak_flops(threads: usize) -> Option<f64> {
+pub fn peak_operations() -> Option<f64> {
     let one = loop_of_this_processor()?;
-    let tries = (0..TRIES).map(|_| {
-        let started = Instant::now();
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(move || {
-                    black_box((one.run)(TURNS));
-                });
-            }
-        });
-        (threads * TURNS * CHAINS * one.lanes * 2) as f64 / started.elapsed().as_secs_f64()
-    });
-    Some(tries.fold(0.0, f64::max))
+    black_box((one.run)(TURNS));
+    Some((TURNS * CHAINS * one.lanes * 2) as f64)
 }
 
 /// A loop and the number of f32 it works on with one instruction.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use hilum_benches::{NETWORKS, Network, input_for, peak_flops, serve, weights_for};
+use hilum_benches::{NETWORKS, Network, input_for, peak_operations, serve, weights_for};
 use hilum_nn::{Algorithm, Engine, EngineOptions, to_onnx};
 
 /// A network made ready, with its input.
@@ -18,9 +18,10 @@ fn main() -> std::io::Result<()> {
     let mut prepared: Option<Prepared> = None;
     serve(|line| match line {
         ["export", folder] => export(Path::new(folder)),
-        ["peak", threads] => {
-            let flops = peak_flops(threads.parse()?).context("there is no peak loop for this processor")?;
-            Ok(flops.to_string())
+        ["peak"] => {
+            let started = Instant::now();
+            let operations = peak_operations().context("there is no peak loop for this processor")?;
+            Ok(format!("{} {operations}", started.elapsed().as_secs_f64()))
         }
         ["prepare", name, batch, threads, setting] => {
             prepared = None; // its memory goes before the next one's is taken

@@ -254,8 +254,9 @@ impl Runtime for OnnxNetwork {
         if (0..3).any(|axis| !size[axis].is_multiple_of(divisor[axis])) {
             return Err(EngineError::NotDivisible { size, divisor });
         }
-        let voxels: usize = size.iter().product();
-        let [per_input, per_output] = [self.graph.input_channels(), self.graph.output_channels()].map(|c| c * voxels);
+        let voxels = |size: [usize; 3]| size.iter().product::<usize>();
+        let per_input = self.graph.input_channels() * voxels(size);
+        let per_output = self.graph.output_channels() * voxels(self.graph.output_size(size));
         let first_axis = if self.graph.dims() == Dims::Two { 1 } else { 0 };
         for first in (0..count).step_by(self.batch()) {
             let indices = first..(first + self.batch()).min(count);

@@ -12,7 +12,7 @@ const MEMORY_ADVISED_MB: f64 = 4000.0;
 
 /// A way to compute, and why it cannot be used here.
 struct Way {
-    /// `engine` (ours), `format` (cheaper numbers within it) or `onnxruntime`.
+    /// `engine` (ours), `format` (cheaper numbers within it), `onnxruntime` or `training`.
     kind: &'static str,
     name: &'static str,
     /// How to ask for it, where it can be asked for.
@@ -81,6 +81,11 @@ fn ways(arguments: &DoctorArguments) -> Vec<Way> {
     let options = [Some("--device cpu"), Some("--device cuda"), Some("--device tensorrt")];
     for ((name, missing), option) in device::onnx::devices(&arguments.library).into_iter().zip(options) {
         ways.push(Way { kind: "onnxruntime", name, option, missing });
+    }
+    ways.push(Way { kind: "training", name: "CPU", option: None, missing: None });
+    for name in ["wgpu", "CUDA"] {
+        let missing = "not in this version: training has kernels for the processor only";
+        ways.push(Way { kind: "training", name, option: None, missing: Some(missing.into()) });
     }
     ways
 }

@@ -35,7 +35,8 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         let options =
             EvaluateOptions { split: split.map(|s| (s, Side::HoldOut)), threads, ..EvaluateOptions::default() };
         let report = |fraction| progress.report("evaluating", fraction);
-        let evaluation = hilum_train::evaluate_on(runtime.as_ref(), layout(folder)?, folder, &model, &options, &report)?;
+        let evaluation =
+            hilum_train::evaluate_on(runtime.as_ref(), layout(folder)?, folder, &model, &options, &report)?;
         (evaluation.table(), serde_json::to_value(&evaluation)?)
     };
     progress.finish();

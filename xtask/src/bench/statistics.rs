@@ -21,6 +21,11 @@ impl Sample {
         Sample(self.0.iter().zip(&other.0).map(|(ours, theirs)| ours / theirs).collect())
     }
 
+    /// In another unit.
+    pub(crate) fn times(&self, factor: f64) -> Sample {
+        Sample(self.0.iter().map(|value| value * factor).collect())
+    }
+
     /// Median and range: `0.52 (0.49-0.60)`.
     pub(crate) fn text(&self, decimals: usize) -> String {
         let low = self.0.iter().copied().fold(f64::INFINITY, f64::min);
