@@ -5,7 +5,10 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use hilum_nn::{Activation, Dims, Engine, EngineOptions, Graph, Kernel, Norm, Stem, UNet, Weights};
+use hilum_nn::{
+    Activation, Algorithm, Calibration, Dims, Engine, EngineOptions, Graph, Kernel, Norm, Precision, Stem, UNet,
+    Weights,
+};
 
 fn main() {
     divan::main();
@@ -31,14 +34,27 @@ fn weights(graph: &Graph) -> Weights {
 }
 
 fn bench(bencher: Bencher<'_, '_>, unet: UNet, kernel: Kernel, threads: usize, count: usize, size: [usize; 3]) {
-    let graph = unet.graph().expect("a valid network");
     let options = EngineOptions { threads, kernel, ..EngineOptions::default() };
-    let Ok(engine) = Engine::new(&graph, &weights(&graph), options) else {
+    bench_with(bencher, unet, options, count, size);
+}
+
+fn bench_with(bencher: Bencher<'_, '_>, unet: UNet, options: EngineOptions, count: usize, size: [usize; 3]) {
+    let graph = unet.graph().expect("a valid network");
+    let weights = weights(&graph);
+    let input = numbers(count * size.iter().product::<usize>());
+    let shape = [count, 1, size[0], size[1], size[2]];
+    let calibration = match options.precision {
+        Precision::Int8 => {
+            let exact = EngineOptions { precision: Precision::F32, ..options };
+            let exact = Engine::new(&graph, &weights, exact).expect("f32 runs everywhere");
+            exact.calibrate(&input, shape).expect("the size fits")
+        }
+        _ => Calibration::default(),
+    };
+    let Ok(engine) = Engine::with_calibration(&graph, &weights, options, &calibration) else {
         eprintln!("skipped: this processor lacks the instructions");
         return;
     };
-    let input = numbers(count * size.iter().product::<usize>());
-    let shape = [count, 1, size[0], size[1], size[2]];
     bencher
         .counter(ItemsCount::new(graph.multiply_adds(size) * count as u64))
         .bench(|| engine.run(&input, shape).expect("the size fits"));
@@ -65,6 +81,18 @@ fn plain_16_256(bencher: Bencher<'_, '_>, threads: usize) {
 #[divan::bench(args = [1, 2])]
 fn plain_16_256_eight_slices(bencher: Bencher<'_, '_>, threads: usize) {
     bench(bencher, plain(), Kernel::Auto, threads, 8, [1, 256, 256]);
+}
+
+#[divan::bench(args = [1, 2])]
+fn plain_16_256_exact(bencher: Bencher<'_, '_>, threads: usize) {
+    let options = EngineOptions { threads, algorithm: Algorithm::Exact, ..EngineOptions::default() };
+    bench_with(bencher, plain(), options, 1, [1, 256, 256]);
+}
+
+#[divan::bench(args = [Precision::Bf16, Precision::Int8])]
+fn plain_16_256_small_numbers(bencher: Bencher<'_, '_>, precision: Precision) {
+    let options = EngineOptions { threads: 1, precision, ..EngineOptions::default() };
+    bench_with(bencher, plain(), options, 1, [1, 256, 256]);
 }
 
 #[divan::bench(args = [1])]

@@ -8,8 +8,10 @@
 //! The [`Engine`] makes a network ready for this processor once: normalisation and activation are fused into the
 //! convolutions, concatenations are read in place, weights are laid out as the kernels read them. For each input size
 //! an [`ExecutionPlan`] fixes all buffers, so the memory is known before anything runs, and what cannot run is an error
-//! then. Convolutions are computed directly, sixteen channels at a time, with AVX-512, AVX2 or portable kernels chosen
-//! when the program runs ([`available_kernels`]). The logits are the same for any number of threads.
+//! then. Convolutions are computed sixteen channels at a time with AVX-512, AVX2, NEON or portable kernels chosen when
+//! the program runs ([`available_kernels`]): 3 x 3 kernels with Winograd's quarter of the multiplications, or all of them
+//! as they are defined ([`Algorithm`]), in `f32` or, where asked for, in bfloat16 or 8-bit integers ([`Precision`]). The
+//! logits are the same for any number of threads.
 //!
 //! [`to_onnx`] writes any network as an ONNX file. The engine is one [`Runtime`]; the feature `onnxruntime` adds another,
 //! ONNX Runtime, for GPUs and for networks that are not ours. It is off by default: the engine needs nothing installed.
@@ -59,7 +61,7 @@ mod unet;
 mod weights;
 
 pub use card::{CardError, Data, Input, Model, ModelCard, Output, WeightFile};
-pub use engine::{Algorithm, Engine, EngineError, EngineOptions, ExecutionPlan};
+pub use engine::{Algorithm, Calibration, Engine, EngineError, EngineOptions, ExecutionPlan, Precision};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};
 pub use kernels::{Kernel, KernelStatus, available_kernels};
 pub use onnx::{ONNX_INPUT, ONNX_OPSET, ONNX_OUTPUT, OnnxError, to_onnx};

@@ -130,7 +130,7 @@ pub(crate) fn convolve_depthwise(kernels: KernelSet, conv: &Conv, input: View<'_
 }
 
 /// Lends the rows from float `first` on.
-fn with_first_column(rows: &mut [&mut [f32]], first: usize, work: impl FnOnce(&mut [&mut [f32]])) {
+pub(crate) fn with_first_column(rows: &mut [&mut [f32]], first: usize, work: impl FnOnce(&mut [&mut [f32]])) {
     let mut shifted: [&mut [f32]; MAX_GROUP] = Default::default();
     let count = rows.len();
     for (shifted, row) in shifted.iter_mut().zip(rows) {

@@ -11,7 +11,7 @@ use super::layout::{Layout, View};
 use super::plan::ExecutionPlan;
 use super::pointwise::{add, concatenate, global_average, max_pool, normalise_in_place, pointwise};
 use super::program::{Method, Program, Step, Value, Work};
-use super::winograd;
+use super::{reduced, winograd};
 use crate::kernels::{KernelSet, MAX_GROUP};
 
 /// Who does the tasks of a step.
@@ -75,6 +75,8 @@ impl Scratch {
 pub(crate) struct Workspace {
     pub(crate) buffers: Vec<Vec<f32>>,
     scratch: Scratch,
+    /// Inputs of the convolutions with small numbers.
+    words: Vec<u32>,
 }
 
 impl Workspace {
@@ -82,17 +84,19 @@ impl Workspace {
         Self {
             buffers: plan.buffer_lens.iter().map(|&len| vec![0.0; len]).collect(),
             scratch: Scratch::new(plan.scratch_len, plan.threads),
+            words: vec![0; plan.words_len],
         }
     }
 }
 
-/// Computes the output of the network for one `[channel][slice][row][column]` input.
+/// Computes the output of the network for one `[channel][slice][row][column]` input. `watch` sees what each step reads.
 pub(crate) fn run(
     program: &Program,
     plan: &ExecutionPlan,
     (kernels, workers): (KernelSet, Workers<'_>),
     workspace: &mut Workspace,
     (input, output): (&[f32], &mut [f32]),
+    mut watch: impl FnMut(&Step, &[View<'_>]),
 ) {
     plan.layouts[0].pack(input, &mut workspace.buffers[plan.buffers[0]]);
     for step in &program.steps {
@@ -104,8 +108,10 @@ pub(crate) fn run(
             View { layout, data: &workspace.buffers[plan.buffers[value.0]][..layout.len()] }
         };
         let inputs: Vec<View<'_>> = step.inputs.iter().map(view).collect();
+        watch(step, &inputs);
         let layout = plan.layouts[step.output.0];
-        run_step(step, (kernels, workers), &inputs, (layout, &mut target[..layout.len()]), &workspace.scratch);
+        let output = (layout, &mut target[..layout.len()]);
+        run_step(step, (kernels, workers), &inputs, output, (&workspace.scratch, &mut workspace.words));
         workspace.buffers[place] = target;
     }
     let result = program.output.0;
@@ -117,13 +123,13 @@ fn run_step(
     (kernels, workers): (KernelSet, Workers<'_>),
     inputs: &[View<'_>],
     (layout, output): (Layout, &mut [f32]),
-    scratch: &Scratch,
+    (scratch, words): (&Scratch, &mut [u32]),
 ) {
     match &step.work {
         Work::Conv(conv) => {
             match conv.method {
                 Method::Winograd => {
-                    winograd::convolve((kernels, workers), conv, inputs, (layout, output), scratch);
+                    winograd::convolve((kernels, workers), conv, inputs, (layout, &mut *output), scratch);
                 }
                 Method::Direct => {
                     let tasks = direct_tasks(output, layout, &conv.filter.groups, workers);
@@ -135,15 +141,21 @@ fn run_step(
                 }
             }
             if let Some(norm) = &conv.norm {
-                normalise_in_place(workers, norm, conv.activation, layout, output);
+                normalise_in_place((kernels, workers), norm, conv.activation, layout, output);
+            }
+        }
+        Work::Reduced(conv) => {
+            reduced::convolve((kernels, workers), conv, inputs, (layout, &mut *output), words);
+            if let Some(norm) = &conv.norm {
+                normalise_in_place((kernels, workers), norm, conv.activation, layout, output);
             }
         }
         Work::ConvTranspose(conv) => {
             let tasks = direct_tasks(output, layout, &conv.filter.groups, workers);
             workers.for_each(tasks, |task| direct::convolve_transposed(kernels, conv, inputs, layout, task));
         }
-        Work::Pointwise(layer) => pointwise(workers, layer, inputs[0], layout, output),
-        Work::MaxPool { size } => max_pool(workers, *size, inputs[0], layout, output),
+        Work::Pointwise(layer) => pointwise((kernels, workers), layer, inputs[0], layout, output),
+        Work::MaxPool { size } => max_pool((kernels, workers), *size, inputs[0], layout, output),
         Work::Concat => concatenate(workers, inputs, layout, output),
         Work::Add(activation) => add(workers, *activation, inputs, layout, output),
         Work::GlobalAverage => global_average(workers, inputs[0], layout, output),
@@ -186,7 +198,12 @@ pub(crate) fn row_tasks<'a>(
 }
 
 /// Tasks of one group each.
-fn direct_tasks<'a>(output: &'a mut [f32], layout: Layout, groups: &[usize], workers: Workers<'_>) -> Vec<RowTask<'a>> {
+pub(crate) fn direct_tasks<'a>(
+    output: &'a mut [f32],
+    layout: Layout,
+    groups: &[usize],
+    workers: Workers<'_>,
+) -> Vec<RowTask<'a>> {
     let rows = workers.rows_per_task(layout.rows(), groups.len());
     let bundles: Vec<_> = (0..groups.len()).map(|group| group..group + 1).collect();
     row_tasks(output, layout, groups, &bundles, rows)

@@ -48,7 +48,7 @@ pub(crate) struct RawFilter {
 
 impl RawFilter {
     /// The weight between an output and an input, 0 where they do not see each other or there is no such output.
-    fn weight(&self, output: usize, input: usize, tap: usize) -> f32 {
+    pub(crate) fn weight(&self, output: usize, input: usize, tap: usize) -> f32 {
         if output >= self.outputs {
             return 0.0;
         }

@@ -105,4 +105,12 @@ impl<'a> View<'a> {
         let index = block * self.layout.rows() + slice * self.layout.size[1] + row;
         &self.data[index * self.layout.row_len()..][..self.layout.row_len()]
     }
+
+    /// Lowest and highest finite value; 0 and 0 if there is none.
+    pub(crate) fn range(&self) -> [f32; 2] {
+        let columns = self.layout.columns();
+        let voxels = self.data.chunks_exact(self.layout.row_len()).flat_map(|row| &row[columns.clone()]);
+        // Lanes without a channel are 0 and so in the range.
+        voxels.filter(|value| value.is_finite()).fold([0.0, 0.0], |[low, high], &v| [low.min(v), high.max(v)])
+    }
 }

@@ -6,18 +6,21 @@ mod filter;
 mod layout;
 mod plan;
 mod pointwise;
+mod precision;
 mod program;
+mod reduced;
 mod winograd;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use plan::ExecutionPlan;
+pub use precision::{Calibration, Precision};
 
 use crate::graph::Graph;
 use crate::kernels::{Kernel, KernelSet};
 use crate::weights::{Weights, WeightsError};
 use execute::{Workers, Workspace, run};
-use program::Program;
+use program::{Choices, Program};
 
 /// How convolutions may be computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct EngineOptions {
     pub kernel: Kernel,
     /// How convolutions may be computed.
     pub algorithm: Algorithm,
+    /// Which numbers convolutions compute with. Anything but `f32` changes the logits visibly.
+    pub precision: Precision,
     /// Most memory for intermediate values, in bytes. Fewer inputs are computed side by side to stay below it, and a
     /// size that needs more for a single input is refused. `None` sets no limit.
     pub memory_limit_bytes: Option<usize>,
@@ -60,6 +65,20 @@ pub enum EngineError {
         kernel: &'static str,
         /// What is missing.
         reason: &'static str,
+    },
+    /// Small numbers that this processor, or the kernels asked for, cannot compute with.
+    #[error("{precision:?} cannot be computed with here: {reason}")]
+    PrecisionUnavailable {
+        /// What was asked for.
+        precision: Precision,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// 8-bit integers need to know the range of what every convolution reads.
+    #[error("layer `{layer}` is not calibrated for 8-bit integers")]
+    NotCalibrated {
+        /// Layer name.
+        layer: String,
     },
     /// The threads could not be started.
     #[error("the worker threads could not be started")]
@@ -152,36 +171,54 @@ impl Engine {
     /// Checks the weights against the graph and prepares both for the kernels, with worker threads of its own.
     ///
     /// # Errors
-    /// If the weights are not exactly those of the graph, the kernels cannot run here, or no threads can be started.
+    /// If the weights are not exactly those of the graph, kernels or precision cannot run here, or no threads can be
+    /// started. [`Precision::Int8`] needs [`Engine::with_calibration`].
     pub fn new(graph: &Graph, weights: &Weights, options: EngineOptions) -> Result<Self, EngineError> {
+        Self::build(graph, weights, options, None, Self::threads_for(options)?)
+    }
+
+    /// Like [`Engine::new`], with the ranges of values that [`Precision::Int8`] needs; other precisions ignore them.
+    ///
+    /// # Errors
+    /// As [`Engine::new`]; and if the calibration is of another network.
+    pub fn with_calibration(
+        graph: &Graph,
+        weights: &Weights,
+        options: EngineOptions,
+        calibration: &Calibration,
+    ) -> Result<Self, EngineError> {
+        Self::build(graph, weights, options, Some(calibration), Self::threads_for(options)?)
+    }
+
+    fn threads_for(options: EngineOptions) -> Result<Option<Arc<rayon::ThreadPool>>, EngineError> {
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let pool = match threads {
-            1 => None,
-            _ => Some(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)),
-        };
-        Self::build(graph, weights, options, pool)
+        match threads {
+            1 => Ok(None),
+            _ => Ok(Some(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?))),
+        }
     }
 
     /// Like [`Engine::new`], with threads shared with other work; `options.threads` is not looked at.
     ///
     /// # Errors
-    /// If the weights are not exactly those of the graph or the kernels cannot run here.
+    /// If the weights are not exactly those of the graph, or kernels or precision cannot run here.
     pub fn with_pool(
         graph: &Graph,
         weights: &Weights,
         options: EngineOptions,
         pool: Arc<rayon::ThreadPool>,
     ) -> Result<Self, EngineError> {
-        Self::build(graph, weights, options, Some(pool).filter(|pool| pool.current_num_threads() > 1))
+        Self::build(graph, weights, options, None, Some(pool).filter(|pool| pool.current_num_threads() > 1))
     }
 
     fn build(
         graph: &Graph,
         weights: &Weights,
         options: EngineOptions,
+        calibration: Option<&Calibration>,
         pool: Option<Arc<rayon::ThreadPool>>,
     ) -> Result<Self, EngineError> {
         weights.check(graph)?;
@@ -189,7 +226,11 @@ impl Engine {
             kernel: status.name,
             reason: status.missing.unwrap_or("unknown"),
         })?;
-        let program = Program::new(graph, weights, kernels, options.algorithm);
+        let EngineOptions { algorithm, precision, .. } = options;
+        if let Some(reason) = precision.number().and_then(|number| kernels.missing_for(number)) {
+            return Err(EngineError::PrecisionUnavailable { precision, reason });
+        }
+        let program = Program::new(graph, weights, &Choices { kernels, algorithm, precision, calibration })?;
         Ok(Self { graph: graph.clone(), program, kernels, options, pool, idle: Mutex::default() })
     }
 
@@ -258,26 +299,42 @@ impl Engine {
     /// # Errors
     /// As [`Engine::plan`]; also if `input` does not have the length or the channels that `shape` and graph ask for.
     pub fn run(&self, input: &[f32], shape: [usize; 5]) -> Result<Vec<f32>, EngineError> {
-        let [count, channels, slices, rows, columns] = shape;
-        if channels != self.graph.input_channels() {
-            return Err(EngineError::Channels { expected: self.graph.input_channels(), found: channels });
-        }
-        let expected = shape.iter().product();
-        if input.len() != expected {
-            return Err(EngineError::Length { expected, found: input.len() });
-        }
-        let size = [slices, rows, columns];
-        let voxels: usize = size.iter().product();
+        let size = self.check_input(input, shape)?;
         let plan = self.plan(size)?;
         let output_len = self.output_len(size);
-        let mut output = vec![0.0; count * output_len];
-        let inputs = input.chunks_exact(channels * voxels);
+        let mut output = vec![0.0; shape[0] * output_len];
+        let inputs = input.chunks_exact(shape[1..].iter().product());
         let outputs = output.chunks_exact_mut(output_len);
         let items: Vec<(&[f32], &mut [f32])> = inputs.zip(outputs).collect();
         self.for_each(&plan, items, |workers, workspace, (input, output)| {
-            run(&self.program, &plan, (self.kernels, workers), workspace, (input, output));
+            run(&self.program, &plan, (self.kernels, workers), workspace, (input, output), |_, _| {});
         });
         Ok(output)
+    }
+
+    /// Measures the range of what every convolution reads while these inputs are computed, for
+    /// [`Engine::with_calibration`]. Inputs as in [`Engine::run`]; some dozen typical ones will do. Values that are not
+    /// finite are left out.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub fn calibrate(&self, input: &[f32], shape: [usize; 5]) -> Result<Calibration, EngineError> {
+        let size = self.check_input(input, shape)?;
+        let plan = self.plan(size)?;
+        let mut workspace = self.take_workspace(&plan);
+        let mut output = vec![0.0; self.output_len(size)];
+        let mut calibration = Calibration::default();
+        let workers = self.pool.as_deref().map_or(Workers::Caller, Workers::Pool);
+        for input in input.chunks_exact(shape[1..].iter().product()) {
+            let watch = |step: &program::Step, views: &[layout::View<'_>]| {
+                if let Some(layer) = &step.layer {
+                    views.iter().for_each(|view| calibration.add(layer, view.range()));
+                }
+            };
+            run(&self.program, &plan, (self.kernels, workers), &mut workspace, (input, &mut output), watch);
+        }
+        self.keep_workspace(&plan, workspace);
+        Ok(calibration)
     }
 
     /// Runs `count` inputs of one size without keeping them or their logits.
@@ -301,10 +358,23 @@ impl Engine {
             let mut input = vec![0.0; self.graph.input_channels() * voxels];
             let mut output = vec![0.0; self.output_len(size)];
             fill(index, &mut input);
-            run(&self.program, &plan, (self.kernels, workers), workspace, (&input, &mut output));
+            run(&self.program, &plan, (self.kernels, workers), workspace, (&input, &mut output), |_, _| {});
             take(index, &output);
         });
         Ok(())
+    }
+
+    /// The size of inputs of this shape, if there are as many values as it says.
+    fn check_input(&self, input: &[f32], shape: [usize; 5]) -> Result<[usize; 3], EngineError> {
+        let [_, channels, slices, rows, columns] = shape;
+        if channels != self.graph.input_channels() {
+            return Err(EngineError::Channels { expected: self.graph.input_channels(), found: channels });
+        }
+        let expected = shape.iter().product();
+        match input.len() {
+            found if found != expected => Err(EngineError::Length { expected, found }),
+            _ => Ok([slices, rows, columns]),
+        }
     }
 
     /// Logits of one input.

@@ -19,6 +19,8 @@ pub struct ExecutionPlan {
     pub(crate) buffer_lens: Vec<usize>,
     /// Floats a thread needs for itself.
     pub(crate) scratch_len: usize,
+    /// Words of the inputs of convolutions with small numbers.
+    pub(crate) words_len: usize,
     /// Threads that may work on one input.
     pub(crate) threads: usize,
 }
@@ -52,7 +54,12 @@ impl ExecutionPlan {
             _ => 0,
         });
         let scratch_len = scratch.max().unwrap_or(0);
-        Self { size, layouts, buffers: of_value, buffer_lens: buffers.lens, scratch_len, threads }
+        let words = program.steps.iter().map(|step| match &step.work {
+            Work::Reduced(conv) => conv.input_words(step.inputs.iter().map(|value| &layouts[value.0])),
+            _ => 0,
+        });
+        let words_len = words.max().unwrap_or(0);
+        Self { size, layouts, buffers: of_value, buffer_lens: buffers.lens, scratch_len, words_len, threads }
     }
 
     /// Size `[slices, rows, columns]` of the input this is for.
@@ -63,7 +70,7 @@ impl ExecutionPlan {
     /// Memory of all intermediate values while one input is computed, in bytes. Several inputs computed at once need
     /// it once each at most; the weights ([`Engine::weight_bytes`](crate::Engine::weight_bytes)) are shared.
     pub fn memory_bytes(&self) -> usize {
-        (self.buffer_lens.iter().sum::<usize>() + self.threads * self.scratch_len) * size_of::<f32>()
+        (self.buffer_lens.iter().sum::<usize>() + self.words_len + self.threads * self.scratch_len) * size_of::<f32>()
     }
 }
 

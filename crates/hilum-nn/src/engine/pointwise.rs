@@ -1,11 +1,12 @@
 //! Everything that is not a convolution: normalisation, activation, pooling, concatenation.
 //!
-//! All of it is bound by memory rather than arithmetic, so it is plain safe Rust over voxels of sixteen lanes.
+//! All of it is bound by memory rather than arithmetic; what is not done by the kernels is plain Rust over voxels of
+//! sixteen lanes.
 
 use super::execute::Workers;
 use super::layout::{Layout, View};
 use super::program::{InstanceNorm, Pointwise, Scale};
-use crate::kernels::{Activation, LANES};
+use crate::kernels::{Activation, KernelSet, LANES, MaximumRow, MeasureRow, ScaleRow};
 
 type Voxel = [f32; LANES];
 
@@ -42,56 +43,46 @@ fn lanes(values: &[f32], block: usize) -> &Voxel {
     values[block * LANES..].first_chunk().expect("one value per lane of every block")
 }
 
-/// `activation(x * factor + offset)` for every voxel of a row without margins.
-fn scale_row(row: &mut [f32], factor: &Voxel, offset: &Voxel, activation: Activation) {
-    // The closure is chosen outside the loop, so each loop is free of branches.
-    match activation {
-        Activation::None => map_row(row, |x, lane| x * factor[lane] + offset[lane]),
-        Activation::Relu => map_row(row, |x, lane| Activation::Relu.apply(x * factor[lane] + offset[lane])),
-        Activation::LeakyRelu(slope) => {
-            map_row(row, |x, lane| Activation::LeakyRelu(slope).apply(x * factor[lane] + offset[lane]));
-        }
-    }
-}
-
-#[inline(always)]
-fn map_row(row: &mut [f32], map: impl Fn(f32, usize) -> f32) {
-    for voxel in row.as_chunks_mut::<LANES>().0 {
-        for lane in 0..LANES {
-            voxel[lane] = map(voxel[lane], lane);
-        }
-    }
-}
-
-pub(crate) fn pointwise(workers: Workers<'_>, layer: &Pointwise, input: View<'_>, layout: Layout, output: &mut [f32]) {
+pub(crate) fn pointwise(
+    (kernels, workers): (KernelSet, Workers<'_>),
+    layer: &Pointwise,
+    input: View<'_>,
+    layout: Layout,
+    output: &mut [f32],
+) {
     let scale = match &layer.scale {
         Scale::None => None,
         Scale::Fixed { factor, offset } => Some((factor.clone(), offset.clone())),
-        Scale::Instance(norm) => Some(instance_scale(workers, norm, input)),
+        Scale::Instance(norm) => Some(instance_scale((kernels, workers), norm, input)),
     };
     for_each_row(workers, layout, output, |block, row, target| {
         layout.clear_margins(target);
         let source = input.row(block, row / layout.size[1], row % layout.size[1]);
         let target = &mut target[layout.columns()];
         target.copy_from_slice(&source[input.layout.columns()]);
+        let activation = layer.activation;
         match &scale {
-            Some((factor, offset)) => scale_row(target, lanes(factor, block), lanes(offset, block), layer.activation),
-            None => map_row(target, |x, _| layer.activation.apply(x)),
+            Some((factor, offset)) => {
+                let (factor, offset) = (lanes(factor, block), lanes(offset, block));
+                kernels.scale_row(ScaleRow { row: target, factor, offset, activation });
+            }
+            None => target.iter_mut().for_each(|x| *x = activation.apply(*x)),
         }
     });
 }
 
 /// Instance normalisation and activation of a value in place.
 pub(crate) fn normalise_in_place(
-    workers: Workers<'_>,
+    (kernels, workers): (KernelSet, Workers<'_>),
     norm: &InstanceNorm,
     activation: Activation,
     layout: Layout,
     data: &mut [f32],
 ) {
-    let (factor, offset) = instance_scale(workers, norm, View { layout, data });
+    let (factor, offset) = instance_scale((kernels, workers), norm, View { layout, data });
     for_each_row(workers, layout, data, |block, _, row| {
-        scale_row(&mut row[layout.columns()], lanes(&factor, block), lanes(&offset, block), activation);
+        let (factor, offset) = (lanes(&factor, block), lanes(&offset, block));
+        kernels.scale_row(ScaleRow { row: &mut row[layout.columns()], factor, offset, activation });
     });
 }
 
@@ -104,31 +95,17 @@ struct RowMoments {
 
 impl RowMoments {
     const ZERO: Self = Self { mean: [0.0; LANES], squares: [0.0; LANES] };
-
-    fn of(row: &[f32]) -> Self {
-        let (voxels, _) = row.as_chunks::<LANES>();
-        let mut moments = Self::ZERO;
-        for voxel in voxels {
-            for lane in 0..LANES {
-                moments.mean[lane] += voxel[lane];
-            }
-        }
-        moments.mean = moments.mean.map(|sum| sum / voxels.len() as f32);
-        for voxel in voxels {
-            for lane in 0..LANES {
-                let deviation = voxel[lane] - moments.mean[lane];
-                moments.squares[lane] += deviation * deviation;
-            }
-        }
-        moments
-    }
 }
 
 /// The factor and offset that normalise every channel of a value, per lane.
 ///
 /// Rows are summed each on its own and joined in order with the pairwise update of Chan, Golub and LeVeque (1979,
 /// Stanford STAN-CS-79-773) in `f64`: as exact as two passes, and the same for any number of threads.
-fn instance_scale(workers: Workers<'_>, norm: &InstanceNorm, value: View<'_>) -> (Vec<f32>, Vec<f32>) {
+fn instance_scale(
+    (kernels, workers): (KernelSet, Workers<'_>),
+    norm: &InstanceNorm,
+    value: View<'_>,
+) -> (Vec<f32>, Vec<f32>) {
     let layout = value.layout;
     let mut moments = vec![RowMoments::ZERO; layout.blocks() * layout.rows()];
     let rows_per_task = workers.rows_per_task(layout.rows(), layout.blocks());
@@ -136,7 +113,8 @@ fn instance_scale(workers: Workers<'_>, norm: &InstanceNorm, value: View<'_>) ->
         moments.chunks_mut(rows_per_task).zip(value.data.chunks(rows_per_task * layout.row_len())).collect();
     workers.for_each(tasks, |(moments, rows)| {
         for (moments, row) in moments.iter_mut().zip(rows.chunks_exact(layout.row_len())) {
-            *moments = RowMoments::of(&row[layout.columns()]);
+            let RowMoments { mean, squares } = moments;
+            kernels.measure_row(MeasureRow { row: &row[layout.columns()], mean, squares });
         }
     });
     let width = layout.size[2] as f64;
@@ -162,23 +140,22 @@ fn instance_scale(workers: Workers<'_>, norm: &InstanceNorm, value: View<'_>) ->
 }
 
 /// Maximum over blocks that do not overlap. NaN in a block gives NaN, as in PyTorch.
-pub(crate) fn max_pool(workers: Workers<'_>, size: [usize; 3], input: View<'_>, layout: Layout, output: &mut [f32]) {
+pub(crate) fn max_pool(
+    (kernels, workers): (KernelSet, Workers<'_>),
+    size: [usize; 3],
+    input: View<'_>,
+    layout: Layout,
+    output: &mut [f32],
+) {
     for_each_row(workers, layout, output, |block, index, target| {
         layout.clear_margins(target);
-        let (targets, _) = target[layout.columns()].as_chunks_mut::<LANES>();
+        let target = &mut target[layout.columns()];
         let (slice, row) = (index / layout.size[1], index % layout.size[1]);
-        targets.fill([f32::NEG_INFINITY; LANES]);
+        target.fill(f32::NEG_INFINITY);
         for z in slice * size[0]..(slice + 1) * size[0] {
             for y in row * size[1]..(row + 1) * size[1] {
-                let (voxels, _) = input.row(block, z, y)[input.layout.columns()].as_chunks::<LANES>();
-                for (target, voxels) in targets.iter_mut().zip(voxels.chunks_exact(size[2])) {
-                    for voxel in voxels {
-                        for lane in 0..LANES {
-                            let (best, value) = (target[lane], voxel[lane]);
-                            target[lane] = if best > value || best.is_nan() { best } else { value };
-                        }
-                    }
-                }
+                let source = &input.row(block, z, y)[input.layout.columns()];
+                kernels.maximum_row(MaximumRow { row: &mut *target, source, step: size[2] });
             }
         }
     });
@@ -221,7 +198,7 @@ pub(crate) fn add(
             }
         }
         if activation != Activation::None {
-            map_row(target, |x, _| activation.apply(x));
+            target.iter_mut().for_each(|x| *x = activation.apply(*x));
         }
     });
 }

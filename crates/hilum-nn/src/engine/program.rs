@@ -5,14 +5,25 @@
 //! - A concatenation read only by convolutions disappears: they read its parts.
 //! - Layers the output does not need are dropped.
 //!
-//! Nothing here depends on the size of the input; [`Plan`](super::plan::Plan) adds that.
+//! Nothing here depends on the size of the input; [`ExecutionPlan`](super::plan::ExecutionPlan) adds that.
 
-use super::Algorithm;
 use super::filter::{Filter, RawFilter};
+use super::precision::{Calibration, Precision};
+use super::reduced::{self, Reduced};
 use super::winograd;
+use super::{Algorithm, EngineError};
 use crate::graph::{Graph, NodeId, Op};
-use crate::kernels::{Activation, KernelSet, LANES};
+use crate::kernels::{Activation, KernelSet, LANES, Number};
 use crate::weights::Weights;
+
+/// What is chosen before a program is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Choices<'a> {
+    pub(crate) kernels: KernelSet,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) precision: Precision,
+    pub(crate) calibration: Option<&'a Calibration>,
+}
 
 /// Names a value the steps read and write: its place in [`Program::values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +50,8 @@ pub(crate) struct Program {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
+    /// The name of a convolution.
+    pub(crate) layer: Option<String>,
     pub(crate) inputs: Vec<Value>,
     pub(crate) output: Value,
     pub(crate) work: Work,
@@ -47,6 +60,7 @@ pub(crate) struct Step {
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
     Conv(Conv),
+    Reduced(Box<Reduced>),
     ConvTranspose(ConvTranspose),
     Pointwise(Pointwise),
     MaxPool {
@@ -89,7 +103,7 @@ impl Window {
     }
 
     /// Columns of zeros read left and right of every row.
-    fn margin(&self) -> [usize; 2] {
+    pub(crate) fn margin(&self) -> [usize; 2] {
         // The last output reads up to `padding` columns right of the input, less what the stride leaves over.
         let covered = (self.kernel[2] - 1) * self.dilation[2] + 1;
         [self.padding[2], covered.saturating_sub(self.padding[2] + self.stride[2])]
@@ -145,14 +159,18 @@ impl Program {
     /// Fuses the layers of `graph` and packs the weights for `kernels`.
     ///
     /// `weights` must have passed [`Weights::check`] for this graph.
-    pub(crate) fn new(graph: &Graph, weights: &Weights, kernels: KernelSet, algorithm: Algorithm) -> Self {
-        Builder::new(graph, weights).build(kernels, algorithm)
+    ///
+    /// # Errors
+    /// If a layer is to use 8-bit integers and is not calibrated.
+    pub(crate) fn new(graph: &Graph, weights: &Weights, choices: &Choices<'_>) -> Result<Self, EngineError> {
+        Builder::new(graph, weights).build(choices)
     }
 
     /// Memory of the packed weights.
     pub(crate) fn weight_bytes(&self) -> usize {
         let bytes = |step: &Step| match &step.work {
             Work::Conv(conv) => conv.filter.bytes(),
+            Work::Reduced(conv) => conv.bytes(),
             Work::ConvTranspose(conv) => conv.filter.bytes(),
             Work::Pointwise(_) | Work::MaxPool { .. } | Work::Concat | Work::Add(_) | Work::GlobalAverage => 0,
         };
@@ -162,6 +180,8 @@ impl Program {
 
 /// A convolution while layers are still being folded into it.
 struct RawConv {
+    /// The layer's, by which its calibration is found.
+    name: String,
     window: Window,
     filter: RawFilter,
     norm: Option<InstanceNorm>,
@@ -169,14 +189,31 @@ struct RawConv {
 }
 
 impl RawConv {
-    fn pack(self, block_channels: Vec<usize>, kernels: KernelSet, algorithm: Algorithm) -> Work {
-        let Self { window, filter: raw, norm, activation } = self;
+    fn pack(self, block_channels: Vec<usize>, choices: &Choices<'_>, makes_logits: bool) -> Result<Work, EngineError> {
+        let Choices { kernels, algorithm, precision, calibration } = *choices;
+        let Self { window, filter: raw, norm, activation, .. } = self;
         if raw.transposed {
-            return Work::ConvTranspose(ConvTranspose {
+            return Ok(Work::ConvTranspose(ConvTranspose {
                 kernel: window.kernel,
                 filter: raw.pack(block_channels, kernels),
                 activation,
-            });
+            }));
+        }
+        if let Some(number) = precision.number()
+            && raw.splits == 1
+            && raw.inputs >= reduced::INPUT_CHANNELS_MIN
+            && !makes_logits
+        {
+            let range = match number {
+                Number::Bf16 => [0.0; 2],
+                Number::Int8 => {
+                    let range = calibration.and_then(|calibration| calibration.range(&self.name));
+                    range.ok_or(EngineError::NotCalibrated { layer: self.name })?
+                }
+            };
+            let fused = (window, norm, activation);
+            let conv = Reduced::new(fused, &raw, &block_channels, (number, range), kernels);
+            return Ok(Work::Reduced(Box::new(conv)));
         }
         let (method, filter) = match algorithm {
             _ if raw.is_depthwise() => (Method::Depthwise, raw.pack_depthwise(block_channels)),
@@ -185,7 +222,7 @@ impl RawConv {
             }
             _ => (Method::Direct, raw.pack(block_channels, kernels)),
         };
-        Work::Conv(Conv { window, method, filter, norm, activation })
+        Ok(Work::Conv(Conv { window, method, filter, norm, activation }))
     }
 }
 
@@ -228,7 +265,7 @@ impl<'a> Builder<'a> {
         Self { graph, weights, uses, parts: vec![vec![Value(0)]], values: vec![input], steps: Vec::new() }
     }
 
-    fn build(mut self, kernels: KernelSet, algorithm: Algorithm) -> Program {
+    fn build(mut self, choices: &Choices<'_>) -> Result<Program, EngineError> {
         for index in 0..self.graph.nodes().len() {
             let parts = match self.uses[index + 1] {
                 0 => Vec::new(),
@@ -240,10 +277,12 @@ impl<'a> Builder<'a> {
         let values = self.values;
         let steps = self.steps.into_iter().map(|step| {
             let channels = |value: &Value| values[value.0].channels;
+            let mut layer = None;
             let work = match step.work {
                 RawWork::Conv(raw) => {
+                    layer = Some(raw.name.clone());
                     let blocks = step.inputs.iter().map(channels).flat_map(block_channels).collect();
-                    raw.pack(blocks, kernels, algorithm)
+                    raw.pack(blocks, choices, step.output == output)?
                 }
                 RawWork::Pointwise(pointwise) => Work::Pointwise(pointwise),
                 RawWork::MaxPool { size } => Work::MaxPool { size },
@@ -251,9 +290,9 @@ impl<'a> Builder<'a> {
                 RawWork::Add(activation) => Work::Add(activation),
                 RawWork::GlobalAverage => Work::GlobalAverage,
             };
-            Step { inputs: step.inputs, output: step.output, work }
+            Ok(Step { layer, inputs: step.inputs, output: step.output, work })
         });
-        Program { steps: steps.collect(), output, values: values.clone() }
+        Ok(Program { steps: steps.collect::<Result<_, EngineError>>()?, output, values: values.clone() })
     }
 
     /// Adds what node `index` does and returns the values that hold its result.
@@ -313,7 +352,8 @@ impl<'a> Builder<'a> {
             weights: self.parameter(id, "weight").to_vec(),
             bias: self.parameter(id, "bias").to_vec(),
         };
-        let raw = RawConv { window, filter, norm: None, activation: Activation::None };
+        let name = self.graph.nodes()[id.0 - 1].name.clone();
+        let raw = RawConv { name, window, filter, norm: None, activation: Activation::None };
         self.push(id, inputs, RawWork::Conv(raw))
     }
 

@@ -38,7 +38,7 @@ pub(super) trait Job {
     unsafe fn run<V: Lanes>(self);
 }
 
-/// Applies an activation. The slope of a leaky rectifier must be between 0 and 1 or beyond; any works.
+/// Applies an activation.
 ///
 /// # Safety
 /// As [`Lanes::splat`].

@@ -10,13 +10,21 @@
 
 mod depthwise;
 mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod reduced;
+mod rows;
 mod scalar;
 mod tile;
 mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_reduced;
 
 pub(crate) use depthwise::DepthwiseRow;
+pub(crate) use reduced::{Number, Quantiser, ReducedRow, ReducedTap, bf16};
+pub(crate) use rows::{MaximumRow, MeasureRow, ScaleRow};
 pub(crate) use winograd::{InputTiles, OutputTiles, POSITIONS, TILE, WINDOW, transform_filter};
 
 use lanes::Job;
@@ -40,6 +48,8 @@ pub enum Kernel {
     Avx2,
     /// AVX-512 F (x86-64 servers and recent AMD desktops).
     Avx512,
+    /// NEON (every 64-bit ARM).
+    Neon,
 }
 
 /// Whether one set of kernels can run here.
@@ -70,9 +80,14 @@ pub fn available_kernels() -> Vec<KernelStatus> {
     );
     #[cfg(not(target_arch = "x86_64"))]
     let (avx512, avx2) = (Some("only on x86-64"), Some("only on x86-64"));
+    #[cfg(target_arch = "aarch64")]
+    let neon = (!std::arch::is_aarch64_feature_detected!("neon")).then_some("this processor has no NEON");
+    #[cfg(not(target_arch = "aarch64"))]
+    let neon = Some("only on 64-bit ARM");
     vec![
         KernelStatus { kernel: Kernel::Avx512, name: "AVX-512", missing: avx512 },
         KernelStatus { kernel: Kernel::Avx2, name: "AVX2 + FMA", missing: avx2 },
+        KernelStatus { kernel: Kernel::Neon, name: "NEON", missing: neon },
         KernelStatus { kernel: Kernel::Scalar, name: "portable", missing: None },
     ]
 }
@@ -145,6 +160,8 @@ enum Instructions {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl KernelSet {
@@ -162,6 +179,8 @@ impl KernelSet {
             KernelStatus { kernel: Kernel::Avx512, .. } => Ok(Self(Instructions::Avx512)),
             #[cfg(target_arch = "x86_64")]
             KernelStatus { kernel: Kernel::Avx2, .. } => Ok(Self(Instructions::Avx2)),
+            #[cfg(target_arch = "aarch64")]
+            KernelStatus { kernel: Kernel::Neon, .. } => Ok(Self(Instructions::Neon)),
             _ => Ok(Self(Instructions::Scalar)),
         }
     }
@@ -174,6 +193,8 @@ impl KernelSet {
             Instructions::Avx2 => Kernel::Avx2,
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => Kernel::Avx512,
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => Kernel::Neon,
         }
     }
 
@@ -184,6 +205,9 @@ impl KernelSet {
             // 16 registers hold one block of 2 x 6 columns beside weights and input.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => vec![1; blocks],
+            // 32 registers hold one block of 4 x 6 columns beside weights and input.
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => vec![1; blocks],
             // Pairs, so that every input value loaded is used twice; an odd rest joins the last pair.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => match (blocks / 2, blocks % 2) {
@@ -218,6 +242,9 @@ impl KernelSet {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => unsafe { x86::convolve_row_avx512(job, outputs) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => unsafe { neon::convolve_row_neon(job, outputs) },
         }
     }
 
@@ -227,6 +254,88 @@ impl KernelSet {
     /// If a slice is too short, which is a bug of the caller.
     pub(crate) fn convolve_depthwise(self, row: DepthwiseRow<'_>) {
         self.run(row);
+    }
+
+    /// Scales the voxels of a row.
+    pub(crate) fn scale_row(self, row: ScaleRow<'_>) {
+        self.run(row);
+    }
+
+    /// Measures the voxels of a row.
+    pub(crate) fn measure_row(self, row: MeasureRow<'_>) {
+        self.run(row);
+    }
+
+    /// Raises the voxels of a row to the largest over them.
+    pub(crate) fn maximum_row(self, row: MaximumRow<'_>) {
+        self.run(row);
+    }
+
+    /// Why this set cannot compute with these numbers here, if it cannot.
+    pub(crate) fn missing_for(self, number: Number) -> Option<&'static str> {
+        match (self.0, number) {
+            (Instructions::Scalar, _) => None,
+            #[cfg(target_arch = "x86_64")]
+            (Instructions::Avx512, Number::Bf16) => {
+                (!is_x86_feature_detected!("avx512bf16")).then_some("this processor has no AVX512-BF16")
+            }
+            #[cfg(target_arch = "x86_64")]
+            (Instructions::Avx512, Number::Int8) => {
+                (!is_x86_feature_detected!("avx512vnni")).then_some("this processor has no AVX512-VNNI")
+            }
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            _ => Some("there are kernels for AVX-512 and portable ones only"),
+        }
+    }
+
+    /// Splits `blocks` output blocks into groups for small numbers.
+    pub(crate) fn reduced_groups(self, blocks: usize) -> Vec<usize> {
+        [vec![2; blocks / 2], vec![1; blocks % 2]].concat()
+    }
+
+    /// Computes one row with small numbers; each of one or two outputs begins at its first voxel.
+    ///
+    /// # Panics
+    /// If a slice is too short or [`KernelSet::missing_for`] has an objection, which is a bug of the caller.
+    pub(crate) fn convolve_reduced(self, job: &ReducedRow<'_>, outputs: &mut [&mut [f32]]) {
+        if job.width == 0 {
+            return;
+        }
+        let lanes = outputs.len() * LANES;
+        let last = job.width - 1;
+        assert!((1..=2).contains(&outputs.len()) && job.bias.len() >= lanes && job.scale.len() >= lanes);
+        assert!(outputs.iter().all(|output| output.len() >= job.width * LANES));
+        assert!(job.taps.iter().all(|tap| {
+            tap.input.len() >= last * job.column_step + tap.words && tap.weights.len() >= tap.words * lanes
+        }));
+        match self.0 {
+            Instructions::Scalar => reduced::convolve_row(job, outputs),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => {
+                assert!(self.missing_for(job.number).is_none());
+                // SAFETY: the instructions were found and the lengths checked just now.
+                unsafe { x86_reduced::convolve_row(job, outputs) }
+            }
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            _ => panic!("this set has no kernels for small numbers"),
+        }
+    }
+
+    /// Whole voxels of `f32` to words.
+    ///
+    /// # Panics
+    /// As [`KernelSet::convolve_reduced`].
+    pub(crate) fn quantise(self, quantiser: Quantiser, input: &[f32], output: &mut [u32]) {
+        assert_eq!(input.len() / LANES * quantiser.number.words(), output.len());
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => {
+                assert!(self.missing_for(quantiser.number).is_none());
+                // SAFETY: the instructions were found and the lengths checked just now.
+                unsafe { x86_reduced::quantise(quantiser, input, output) }
+            }
+            _ => reduced::quantise(quantiser, input, output),
+        }
     }
 
     /// Transforms inputs for Winograd's products.
@@ -265,6 +374,9 @@ impl KernelSet {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => unsafe { x86::run_avx512(job) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => unsafe { neon::run_neon(job) },
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn weights_for(graph: &Graph) -> Weights {
     weights
 }
 
-fn kernels_here() -> Vec<Kernel> {
+pub(crate) fn kernels_here() -> Vec<Kernel> {
     available_kernels().into_iter().filter(|status| status.is_available()).map(|status| status.kernel).collect()
 }
 

@@ -5,4 +5,5 @@ mod naive;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
 mod operators;
+mod precision;
 mod tiling;

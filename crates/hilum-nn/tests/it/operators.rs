@@ -1,8 +1,10 @@
 //! Every operator in every form the graph admits, one row each, on every set of kernels and both algorithms.
 
-use hilum_nn::{Dims, Graph, Node, NodeId, Op};
+use std::collections::BTreeMap;
 
-use crate::engine::check;
+use hilum_nn::{Algorithm, Dims, Engine, EngineOptions, Graph, Node, NodeId, Op, Weights};
+
+use crate::engine::{check, kernels_here};
 
 struct Case {
     adds: &'static str,
@@ -12,7 +14,7 @@ struct Case {
     size: [usize; 3],
 }
 
-/// Layers one after another; `sum` layers also read the input of the layer before.
+/// Layers one after another; sums and concatenations also read what the layer before them reads.
 fn chain(case: &Case) -> Graph {
     let node = |(index, &op): (usize, &Op)| {
         let inputs = match op {
@@ -28,10 +30,8 @@ fn chain(case: &Case) -> Graph {
 
 /// A convolution that keeps the grid up to its stride.
 fn conv(out: usize, kernel: [usize; 3], stride: usize, dilation: usize, groups: usize) -> Op {
-    let along = |k: usize, step: usize| if k == 1 && step == 1 { 1 } else { step };
-    let flat = kernel[0] == 1;
-    let stride = [if flat { 1 } else { stride }, stride, stride];
-    let dilation = kernel.map(|k| along(k, if k == 1 { 1 } else { dilation }));
+    let stride = [if kernel[0] == 1 { 1 } else { stride }, stride, stride];
+    let dilation = kernel.map(|k| if k == 1 { 1 } else { dilation });
     let padding = std::array::from_fn(|a| (kernel[a] - 1) * dilation[a] / 2);
     Op::Conv { out_channels: out, kernel, stride, padding, dilation, groups }
 }
@@ -131,5 +131,35 @@ fn every_operator() {
     ];
     for case in &cases {
         check(case.adds, &chain(case), 2, case.size);
+    }
+}
+
+/// What PyTorch computes in `f64` (`tests/reference/operators.py`).
+#[test]
+fn pytorch_agrees() {
+    let graphs: BTreeMap<String, Graph> = serde_json::from_str(include_str!("../reference/operators.json")).unwrap();
+    let file = Weights::from_safetensors(include_bytes!("../reference/operators.safetensors")).unwrap();
+    assert_eq!(graphs.len(), 9);
+    for (name, graph) in graphs {
+        let tensor = |key: &str| file.get(&format!("{name}/{key}")).unwrap();
+        let mut weights = Weights::new();
+        for parameter in graph.parameters() {
+            weights.insert(&parameter.name, parameter.shape, tensor(&parameter.name).data.clone());
+        }
+        let (input, expected) = (tensor("input"), &tensor("expected").data);
+        let slices = if graph.dims() == Dims::Two { 1 } else { input.shape[2] };
+        let [count, channels, .., rows, columns] = input.shape[..] else { panic!("images have rows and columns") };
+        let largest = expected.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+        for (kernel, algorithm) in
+            kernels_here().into_iter().flat_map(|k| [(k, Algorithm::Exact), (k, Algorithm::Fastest)])
+        {
+            let options = EngineOptions { kernel, algorithm, threads: 1, ..EngineOptions::default() };
+            let engine = Engine::new(&graph, &weights, options).unwrap();
+            let found = engine.run(&input.data, [count, channels, slices, rows, columns]).unwrap();
+            assert_eq!(found.len(), expected.len(), "{name}");
+            for (f, e) in found.iter().zip(expected) {
+                assert!((f - e).abs() <= 1e-5 * largest, "{name}, {kernel:?}, {algorithm:?}: {f} instead of {e}");
+            }
+        }
     }
 }
