@@ -28,6 +28,9 @@ pub(crate) struct BenchArguments {
     /// Also compare with PyTorch (its package is large)
     #[arg(long)]
     with_torch: bool,
+    /// Measure the programs that were built last
+    #[arg(long)]
+    no_build: bool,
     /// Measure only networks whose name holds this: 2d-16-256, 2d-64-1024, 3d-16-128, 3d-32-320
     #[arg(long, value_name = "TEXT", default_value = "")]
     network: String,
@@ -81,9 +84,11 @@ struct Bench {
 
 pub(crate) fn bench(root: &Path, arguments: BenchArguments) -> Result<()> {
     let target = target(root);
-    run(Command::new(cargo_path())
-        .args(["build", "--release", "-p", "hilum", "-p", "hilum-benches"])
-        .current_dir(root))?;
+    if !arguments.no_build {
+        run(Command::new(cargo_path())
+            .args(["build", "--release", "-p", "hilum", "-p", "hilum-benches"])
+            .current_dir(root))?;
+    }
     let mut packages = PACKAGES.to_vec();
     if arguments.with_torch {
         packages.push("torch");

@@ -22,7 +22,7 @@ pub(crate) mod onnx {
 
     use std::path::PathBuf;
 
-    use anyhow::{Context, Result};
+    use anyhow::{Result, anyhow};
     use hilum_nn::{Dims, Graph, Model, Node, NodeId, OnnxDevice, OnnxRuntime, Op, Runtime, Weights};
 
     use crate::arguments::{Device, DeviceArguments, LibraryArguments};
@@ -43,10 +43,12 @@ pub(crate) mod onnx {
     }
 
     fn load(arguments: &LibraryArguments) -> Result<OnnxRuntime> {
-        OnnxRuntime::load(&library(arguments)).context(
-            "install ONNX Runtime (for example PyPI's package `onnxruntime`, or `onnxruntime-gpu`) and name its \
-             libonnxruntime.so with --onnxruntime or ORT_DYLIB_PATH",
-        )
+        OnnxRuntime::load(&library(arguments)).map_err(|error| {
+            anyhow!(
+                "{error}; install it (for example PyPI's package `onnxruntime`, or `onnxruntime-gpu`) and name its \
+                 libonnxruntime.so with --onnxruntime or ORT_DYLIB_PATH"
+            )
+        })
     }
 
     fn library(arguments: &LibraryArguments) -> PathBuf {
@@ -62,7 +64,7 @@ pub(crate) mod onnx {
         let relu = Node { name: "relu".into(), op: Op::Relu, inputs: vec![NodeId::INPUT] };
         let graph = Graph::new(Dims::Two, 1, vec![relu], NodeId(1)).expect("one layer is a network");
         let missing = |device| match &runtime {
-            Err(error) => Some(format!("{error:#}")),
+            Err(error) => Some(error.to_string()),
             Ok(runtime) => runtime.open_network(&graph, &Weights::new(), device, 1).err().map(|e| e.to_string()),
         };
         let devices = [OnnxDevice::Cpu, OnnxDevice::Cuda, OnnxDevice::TensorRt];

@@ -112,3 +112,40 @@ fn a_foreign_file_runs_as_it_is() {
     assert_eq!(values[30..], positive);
     assert!(session.run(&image, &[1, 3, 2, 5]).is_err(), "three channels into a network of one");
 }
+
+/// `lung-unet-small` (MIT; github.com/knottwill/UNet-Small) reads HU + 1024 and gives the probability of lung. It lies with
+/// the data for development, not in this repository.
+#[test]
+fn a_network_of_others_finds_its_lungs() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/lung-unet-small/model.onnx");
+    let (Some(library), Ok(onnx)) = (library(), std::fs::read(&shared)) else {
+        eprintln!("skipped: no ONNX Runtime, or no {}", shared.display());
+        return;
+    };
+    // A body of soft tissue with two lungs.
+    let edge = 256;
+    let within = |row: usize, column: usize, centre: f32, half_width: f32, half_height: f32| {
+        let (y, x) = ((row as f32 - 126.0) / half_height, (column as f32 - centre) / half_width);
+        y * y + x * x < 1.0
+    };
+    let lung = |r, c| within(r, c, 80.0, 35.0, 50.0) || within(r, c, 176.0, 35.0, 50.0);
+    let pixels = (0..edge * edge).map(|i| (i / edge, i % edge));
+    let truth: Vec<bool> = pixels.clone().map(|(r, c)| lung(r, c)).collect();
+    let hu = |(r, c)| {
+        if lung(r, c) {
+            -850.0
+        } else if within(r, c, 128.0, 110.0, 80.0) {
+            40.0
+        } else {
+            -1024.0
+        }
+    };
+    let image: Vec<f32> = pixels.map(|pixel| hu(pixel) + 1024.0).collect();
+    let session = OnnxRuntime::load(&library).unwrap().open(&onnx, OnnxDevice::Cpu, 1).unwrap();
+    let (probability, shape) = session.run(&image, &[1, 1, edge, edge]).unwrap();
+    assert_eq!(shape, [1, 1, edge, edge]);
+    let both = probability.iter().zip(&truth).filter(|(p, lung)| **p >= 0.5 && **lung).count();
+    let either = probability.iter().filter(|p| **p >= 0.5).count() + truth.iter().filter(|lung| **lung).count();
+    let dice = 2.0 * both as f64 / either as f64;
+    assert!(dice > 0.95, "Dice {dice:.3}; 0.984 was seen");
+}
