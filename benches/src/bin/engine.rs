@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use hilum_benches::{NETWORKS, Network, input_for, peak_operations, serve, weights_for};
-use hilum_nn::{Algorithm, Engine, EngineOptions, to_onnx};
+use hilum_nn::{Algorithm, Engine, EngineOptions, Precision, to_onnx};
 
 /// A network made ready, with its input.
 struct Prepared {
@@ -46,17 +46,29 @@ fn network(name: &str) -> Result<&'static Network> {
 }
 
 fn prepare(network: &Network, batch: usize, threads: usize, setting: &str) -> Result<Prepared> {
-    let algorithm = match setting {
-        "exact" => Algorithm::Exact,
-        "fastest" => Algorithm::Fastest,
+    let (algorithm, precision) = match setting {
+        "exact" => (Algorithm::Exact, Precision::F32),
+        "fastest" => (Algorithm::Fastest, Precision::F32),
+        "bf16" => (Algorithm::Fastest, Precision::Bf16),
+        "int8" => (Algorithm::Fastest, Precision::Int8),
         other => bail!("there is no setting {other}"),
     };
     let graph = network.graph();
-    let options = EngineOptions { threads, algorithm, ..EngineOptions::default() };
-    let engine = Engine::new(&graph, &weights_for(&graph), options)?;
+    let weights = weights_for(&graph);
+    let options = EngineOptions { threads, algorithm, precision, ..EngineOptions::default() };
     let [slices, rows, columns] = network.size;
-    let shape = [batch, 1, slices, rows, columns];
-    Ok(Prepared { engine, input: input_for(shape.iter().product()), shape })
+    let shape_of = |count: usize| [count, 1, slices, rows, columns];
+    let input = input_for(shape_of(batch).iter().product());
+    let engine = match precision {
+        Precision::Int8 => {
+            let one = shape_of(1);
+            let exact = Engine::new(&graph, &weights, EngineOptions { precision: Precision::F32, ..options })?;
+            let calibration = exact.calibrate(&input[..one.iter().product()], one)?;
+            Engine::with_calibration(&graph, &weights, options, &calibration)?
+        }
+        _ => Engine::new(&graph, &weights, options)?,
+    };
+    Ok(Prepared { engine, input, shape: shape_of(batch) })
 }
 
 /// Writes all networks; the answer names each with the operations of one input (a multiply-add counts two).

@@ -1,7 +1,7 @@
 //! `hilum doctor`: what this machine has and lacks.
 
 use anyhow::Result;
-use hilum_nn::available_kernels;
+use hilum_nn::{Dims, Engine, EngineOptions, Graph, Node, NodeId, Op, Precision, Weights, available_kernels};
 use serde_json::json;
 
 use crate::arguments::DoctorArguments;
@@ -70,13 +70,8 @@ fn ways(arguments: &DoctorArguments) -> Vec<Way> {
         .into_iter()
         .map(|k| Way { kind: "engine", name: k.name, option: None, missing: k.missing.map(str::to_owned) })
         .collect();
-    for (name, in_processor) in machine::low_precision() {
-        let missing = if in_processor {
-            "the processor has it, the engine does not use it: every network runs in 32-bit floats"
-        } else {
-            "this processor does not have it, and the engine would not use it"
-        };
-        ways.push(Way { kind: "format", name, option: None, missing: Some(missing.into()) });
+    for (name, precision) in [("bf16", Precision::Bf16), ("int8", Precision::Int8)] {
+        ways.push(Way { kind: "format", name, option: None, missing: Some(format_status(precision)) });
     }
     let options = [Some("--device cpu"), Some("--device cuda"), Some("--device tensorrt")];
     for ((name, missing), option) in device::onnx::devices(&arguments.library).into_iter().zip(options) {
@@ -88,4 +83,16 @@ fn ways(arguments: &DoctorArguments) -> Vec<Way> {
         ways.push(Way { kind: "training", name, option: None, missing: Some(missing.into()) });
     }
     ways
+}
+
+/// Whether the engine could compute with smaller numbers here. The program never asks it to: what it reports is what 32-bit
+/// floats give.
+fn format_status(precision: Precision) -> String {
+    let relu = Node { name: "relu".into(), op: Op::Relu, inputs: vec![NodeId::INPUT] };
+    let graph = Graph::new(Dims::Two, 1, vec![relu], NodeId(1)).expect("one layer is a network");
+    let options = EngineOptions { threads: 1, precision, ..EngineOptions::default() };
+    match Engine::new(&graph, &Weights::new(), options) {
+        Ok(_) => "off: this processor could, but results are those of 32-bit floats".into(),
+        Err(error) => error.to_string(),
+    }
 }

@@ -36,18 +36,6 @@ pub(crate) fn set_threads(threads: Option<usize>) -> Result<usize> {
     Ok(threads)
 }
 
-/// Instructions for numbers cheaper than 32-bit floats, and whether this processor has them.
-pub(crate) fn low_precision() -> [(&'static str, bool); 2] {
-    #[cfg(target_arch = "x86_64")]
-    let (bf16, int8) = (
-        is_x86_feature_detected!("avx512bf16"),
-        is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni"),
-    );
-    #[cfg(not(target_arch = "x86_64"))]
-    let (bf16, int8) = (false, false);
-    [("bf16", bf16), ("int8 (VNNI)", int8)]
-}
-
 /// This program, as findings name it.
 pub(crate) fn software() -> Software {
     Software {

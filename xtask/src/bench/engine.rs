@@ -17,11 +17,13 @@ const JOBS: [(&str, usize); 6] =
 /// makes sure that all do the same work; `cargo xtask onnx` compares every value.
 const SAME_WORK: f64 = 1e-3;
 
-/// The same for int8, whose values are meant to differ.
-const SAME_WORK_INT8: f64 = 0.5;
+/// The same for smaller numbers, whose results are meant to differ.
+const SAME_WORK_SMALL: f64 = 0.5;
 
 const OURS_EXACT: &str = "hilum exact";
 const OURS_FASTEST: &str = "hilum fastest";
+const OURS_BF16: &str = "hilum bf16";
+const OURS_INT8: &str = "hilum int8";
 const ONNX: &str = "ONNX Runtime f32";
 const ONNX_INT8: &str = "ONNX Runtime int8";
 const TORCH: &str = "PyTorch";
@@ -37,12 +39,17 @@ pub(super) fn measure(bench: &Bench) -> Result<String> {
     let operations = operations(&ours.ask(&format!("export {}", bench.scratch.display()))?)?;
     drop(ours);
     let mut peaks = Sample::default();
-    let mut table = String::from(
-        "| network | inputs | threads | ONNX Runtime f32, ms | hilum exact, ms | ratio | hilum fastest, ms | ratio | \
-         ONNX Runtime int8, ms | fastest to int8 | share of peak, exact |",
+    let torch = bench.with_torch;
+    let mut exact = String::from(
+        "| network | inputs | threads | ONNX Runtime, ms | hilum exact, ms | ratio | hilum fastest, ms | ratio | share of \
+         peak, exact |",
     );
-    table += if bench.with_torch { " PyTorch, ms |\n" } else { "\n" };
-    table += &format!("|{}\n", "---|".repeat(11 + usize::from(bench.with_torch)));
+    exact += if torch { " PyTorch, ms |\n" } else { "\n" };
+    exact += &format!("|{}\n", "---|".repeat(9 + usize::from(torch)));
+    let mut small = String::from(
+        "| network | inputs | threads | ONNX Runtime f32, ms | ONNX Runtime int8, ms | hilum bf16, ms | to f32 | hilum int8, \
+         ms | to f32 | to int8 |\n|---|---|---|---|---|---|---|---|---|---|\n",
+    );
     for (network, inputs) in JOBS.into_iter().filter(|(name, _)| name.contains(&bench.network)) {
         for threads in [1, 2] {
             eprintln!("{network}, {inputs} input(s), {threads} thread(s)");
@@ -61,23 +68,31 @@ pub(super) fn measure(bench: &Bench) -> Result<String> {
                 }
                 _ => "-".into(),
             };
+            let head = format!("| {network} | {inputs} | {threads} | {} |", of(ONNX));
             write!(
-                table,
-                "| {network} | {inputs} | {threads} | {} | {} | {} | {} | {} | {} | {} | {share} |",
-                of(ONNX),
+                exact,
+                "{head} {} | {} | {} | {} | {share} |",
                 of(OURS_EXACT),
                 ratio(OURS_EXACT, ONNX),
                 of(OURS_FASTEST),
                 ratio(OURS_FASTEST, ONNX),
-                of(ONNX_INT8),
-                ratio(OURS_FASTEST, ONNX_INT8),
             )?;
-            writeln!(table, "{}", if bench.with_torch { format!(" {} |", of(TORCH)) } else { String::new() })?;
+            writeln!(exact, "{}", if torch { format!(" {} |", of(TORCH)) } else { String::new() })?;
+            writeln!(
+                small,
+                "{head} {} | {} | {} | {} | {} | {} |",
+                of(ONNX_INT8),
+                of(OURS_BF16),
+                ratio(OURS_BF16, ONNX),
+                of(OURS_INT8),
+                ratio(OURS_INT8, ONNX),
+                ratio(OURS_INT8, ONNX_INT8),
+            )?;
         }
     }
     let peers = Contestant::start("peer", bench.peer("engine.py").arg(&bench.scratch))?.ask("version")?.join(" ");
     Ok(format!(
-        "{table}\nPeer: ONNX Runtime {peers} from PyPI, default settings but for the number of threads, on the file our \
+        "32-bit floats:\n\n{exact}\nSmaller numbers, off by default:\n\n{small}\nPeer: ONNX Runtime {peers} from PyPI, default settings but for the number of threads, on the file our \
          engine exported. One thread: processor time. Two threads: wall time. Peak: a loop of f32 multiply-adds in every \
          round, {} GFLOP/s on one core.\n",
         peaks.times(1e-9).text(0)
@@ -93,9 +108,11 @@ fn operations(words: &[String]) -> Result<BTreeMap<String, f64>> {
         .context("the answer to `export` is not understood")
 }
 
-/// All contestants on one job, in turns. One that cannot take part is left out with its reason; ours must.
+/// All contestants on one job, in turns. One that this machine cannot run is left out with its
+/// reason; the 32-bit ones must run.
 fn job(bench: &Bench, network: &str, inputs: usize, threads: usize) -> Result<Times> {
-    let mut settings = vec![(OURS_EXACT, "exact"), (ONNX, "f32"), (OURS_FASTEST, "fastest")];
+    let mut settings =
+        vec![(OURS_EXACT, "exact"), (ONNX, "f32"), (OURS_FASTEST, "fastest"), (OURS_BF16, "bf16"), (OURS_INT8, "int8")];
     if network.starts_with("2d") {
         settings.push((ONNX_INT8, "int8"));
     }
@@ -114,13 +131,14 @@ fn job(bench: &Bench, network: &str, inputs: usize, threads: usize) -> Result<Ti
         // The first turn pays for caches and is not counted.
         match ready.and_then(|_| contestant.turn("run")) {
             Ok(first) => contestants.push((name, contestant, first.rest)),
-            Err(error) if ours || name == ONNX => return Err(error),
+            Err(error) if [OURS_EXACT, OURS_FASTEST, ONNX].contains(&name) => return Err(error),
             Err(error) => eprintln!("left out: {error:#}"),
         }
     }
     let reference = contestants[0].2[0];
     for (name, _, rest) in &contestants {
-        let allowed = if *name == ONNX_INT8 { SAME_WORK_INT8 } else { SAME_WORK };
+        let small = [OURS_BF16, OURS_INT8, ONNX_INT8].contains(name);
+        let allowed = if small { SAME_WORK_SMALL } else { SAME_WORK };
         if (rest[0] / reference - 1.0).abs() > allowed {
             bail!("{name} computes something else on {network}: {} against {reference}", rest[0]);
         }
