@@ -158,6 +158,18 @@ impl Origin {
         &self.study_uid
     }
 
+    /// Whether one of these slices can name the image it came from; slices that do not exist cannot.
+    #[must_use]
+    pub fn names_some_image(&self, slices: &[usize]) -> bool {
+        slices.iter().any(|s| self.slices.get(*s).is_some_and(|s| s.image.is_some()))
+    }
+
+    /// Whether all images share one rescaling to HU, as a presentation state of them needs.
+    #[must_use]
+    pub fn has_one_rescale(&self) -> bool {
+        self.rescale.is_some()
+    }
+
     /// Whether every slice can name the image it came from: not so if images share a SOP Instance UID, or if slices were
     /// interpolated.
     #[must_use]

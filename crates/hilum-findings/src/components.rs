@@ -1,7 +1,9 @@
 //! Connected opacities, found from runs of voxels so that no label volume is needed: a chest of a thousand slices would
 //! need a gigabyte for one.
 
-use hilum_volume::{LabelMap, PatientPoint, Volume, VoxelPoint};
+use std::cmp::Ordering;
+
+use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume, VoxelPoint};
 use rayon::prelude::*;
 
 use crate::lesions::{CONSOLIDATION_LABEL, GROUND_GLASS_LABEL, UNKNOWN_OPACITY_LABEL};
@@ -60,6 +62,97 @@ pub(crate) fn kind_index(label: u8) -> Option<usize> {
 /// The three volumes must share one grid.
 pub(crate) fn components(ct: &Volume<i16>, lobes: &LabelMap, lesions: &LabelMap) -> Vec<ComponentCounts> {
     let [slices, rows, columns] = ct.shape();
+    let (runs, first, mut forest) = connect(lobes, lesions);
+    let mut slot_of_root = vec![usize::MAX; forest.parent.len()];
+    let mut found: Vec<Sums> = Vec::new();
+    for s in 0..slices {
+        let (hu, lobe, lesion) = (ct.slice(s), lobes.labels().slice(s), lesions.labels().slice(s));
+        for r in 0..rows {
+            for at in runs[s].row(r) {
+                let root = forest.root(first[s] + at);
+                if slot_of_root[root] == usize::MAX {
+                    slot_of_root[root] = found.len();
+                    found.push(Sums::starting_at(s));
+                }
+                let sums = &mut found[slot_of_root[root]];
+                let run = runs[s].runs[at];
+                for column in run.start as usize..run.end as usize {
+                    let i = r * columns + column;
+                    sums.add([s, r, column], hu[i], lobe[i], lesion[i]);
+                }
+            }
+        }
+    }
+    let mut items: Vec<ComponentCounts> = found.into_iter().map(|sums| sums.finish(ct)).collect();
+    items.sort_by(|a, b| largest_first((a.voxels, a.centroid), (b.voxels, b.centroid)));
+    items
+}
+
+/// A map of the `most` largest components, on the grid of the two maps: 0 is background, otherwise the number that
+/// [`LesionComponent::id`](crate::LesionComponent) gives to the same component.
+///
+/// # Panics
+/// If the maps are not of one shape, or `most` exceeds 255.
+#[must_use]
+pub fn component_labels(lobes: &LabelMap, lesions: &LabelMap, most: usize) -> LabelMap {
+    assert!(most <= 255, "a label map holds 255 labels");
+    assert_eq!(lobes.geometry().shape(), lesions.geometry().shape(), "lobes and lesions lie on one grid");
+    let [slices, rows, columns] = lobes.geometry().shape();
+    let (runs, first, mut forest) = connect(lobes, lesions);
+    let mut sums = vec![(0u64, [0u64; 3]); forest.parent.len()];
+    for s in 0..slices {
+        for r in 0..rows {
+            for at in runs[s].row(r) {
+                let (voxels, index_sums) = &mut sums[forest.root(first[s] + at)];
+                let run = runs[s].runs[at];
+                let (start, end) = (u64::from(run.start), u64::from(run.end));
+                *voxels += end - start;
+                let columns = (start..end).sum::<u64>();
+                for (sum, by) in
+                    index_sums.iter_mut().zip([s as u64 * (end - start), r as u64 * (end - start), columns])
+                {
+                    *sum += by;
+                }
+            }
+        }
+    }
+    let mut order: Vec<(usize, u64, PatientPoint)> = (0..sums.len())
+        .filter(|root| sums[*root].0 > 0)
+        .map(|root| (root, sums[root].0, centroid(lobes.geometry(), sums[root].1, sums[root].0)))
+        .collect();
+    order.sort_by(|a, b| largest_first((a.1, a.2), (b.1, b.2)));
+    let mut id_of_root = vec![0u8; sums.len()];
+    for (id, (root, ..)) in (1..=most).zip(order) {
+        id_of_root[root] = id as u8;
+    }
+    let mut labels = Volume::filled(lobes.geometry().clone(), 0u8);
+    for s in 0..slices {
+        for r in 0..rows {
+            for at in runs[s].row(r) {
+                let run = runs[s].runs[at];
+                let line = r * columns;
+                labels.slice_mut(s)[line + run.start as usize..line + run.end as usize]
+                    .fill(id_of_root[forest.root(first[s] + at)]);
+            }
+        }
+    }
+    LabelMap::new(labels)
+}
+
+/// Larger components before smaller ones; equal ones by their place.
+fn largest_first(a: (u64, PatientPoint), b: (u64, PatientPoint)) -> Ordering {
+    let [xa, ya, za] = a.1.0;
+    let [xb, yb, zb] = b.1.0;
+    b.0.cmp(&a.0).then(za.total_cmp(&zb)).then(ya.total_cmp(&yb)).then(xa.total_cmp(&xb))
+}
+
+fn centroid(geometry: &Geometry, index_sums: [u64; 3], voxels: u64) -> PatientPoint {
+    geometry.patient_from_voxel(VoxelPoint(index_sums.map(|sum| sum as f64 / voxels as f64)))
+}
+
+/// The runs of opacity, slice by slice, the number of the first run of each slice, and which runs touch.
+fn connect(lobes: &LabelMap, lesions: &LabelMap) -> (Vec<SliceRuns>, Vec<usize>, Forest) {
+    let [slices, rows, columns] = lobes.geometry().shape();
     let runs: Vec<SliceRuns> = (0..slices)
         .into_par_iter()
         .map(|s| runs_of_slice(lobes.labels().slice(s), lesions.labels().slice(s), columns))
@@ -85,35 +178,7 @@ pub(crate) fn components(ct: &Volume<i16>, lobes: &LabelMap, lesions: &LabelMap)
             }
         }
     }
-
-    let mut slot_of_root = vec![usize::MAX; forest.parent.len()];
-    let mut found: Vec<Sums> = Vec::new();
-    for s in 0..slices {
-        let (hu, lobe, lesion) = (ct.slice(s), lobes.labels().slice(s), lesions.labels().slice(s));
-        for r in 0..rows {
-            for at in runs[s].row(r) {
-                let root = forest.root(first[s] + at);
-                if slot_of_root[root] == usize::MAX {
-                    slot_of_root[root] = found.len();
-                    found.push(Sums::starting_at(s));
-                }
-                let sums = &mut found[slot_of_root[root]];
-                let run = runs[s].runs[at];
-                for column in run.start as usize..run.end as usize {
-                    let i = r * columns + column;
-                    sums.add([s, r, column], hu[i], lobe[i], lesion[i]);
-                }
-            }
-        }
-    }
-    let mut items: Vec<ComponentCounts> = found.into_iter().map(|sums| sums.finish(ct)).collect();
-    items.sort_by(|a, b| {
-        let place = |c: &ComponentCounts| c.centroid.0;
-        let [xa, ya, za] = place(a);
-        let [xb, yb, zb] = place(b);
-        b.voxels.cmp(&a.voxels).then(za.total_cmp(&zb)).then(ya.total_cmp(&yb)).then(xa.total_cmp(&xb))
-    });
-    items
+    (runs, first, forest)
 }
 
 fn runs_of_slice(lobes: &[u8], lesions: &[u8], columns: usize) -> SliceRuns {
@@ -207,14 +272,13 @@ impl Sums {
     }
 
     fn finish(self, ct: &Volume<i16>) -> ComponentCounts {
-        let mean = VoxelPoint(self.index_sums.map(|sum| sum as f64 / self.voxels as f64));
         ComponentCounts {
             voxels: self.voxels,
             hu_sum: self.hu_sum,
             kinds: self.kinds,
             lobes: self.lobes,
             stored_slices: self.stored_slices,
-            centroid: ct.geometry().patient_from_voxel(mean),
+            centroid: centroid(ct.geometry(), self.index_sums, self.voxels),
         }
     }
 }

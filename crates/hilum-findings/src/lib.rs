@@ -44,7 +44,7 @@ pub use assessment::{
     Class, Classification, CoRads, OutOfDistribution, Priority, Probabilities, Quality, Reason, Scores, Triage,
 };
 pub use co_rads::{CoRadsEvidence, suggest_co_rads};
-pub use components::ComponentCounts;
+pub use components::{ComponentCounts, component_labels};
 pub use definitions::definitions;
 pub use error::MeasureError;
 pub use findings::{Findings, Grid, Model, SCHEMA_VERSION, Series, Software, Timings};

@@ -79,6 +79,8 @@ pub struct Analysis {
     pub findings: Findings,
     /// On the series' own grid: 1 to 5 lobes, 11 ground-glass, 12 consolidation.
     pub labels: LabelMap,
+    /// On the same grid: the lobes alone, 1 to 5, also where a lesion hides them in `labels`.
+    pub lobes: LabelMap,
 }
 
 /// Why a study has no findings.
@@ -191,7 +193,7 @@ pub fn analyze(
     timings.measure = Some(started.elapsed().as_secs_f64());
     findings.timings_s = timings;
     progress(Stage::Measure, 1.0);
-    Ok(Analysis { findings, labels: joined(lobe_labels, &lesion_labels) })
+    Ok(Analysis { findings, labels: joined(lobe_labels.clone(), &lesion_labels), lobes: lobe_labels })
 }
 
 /// How a series is brought upright (axial order, right angles) and back.

@@ -15,15 +15,18 @@
 mod airways;
 mod analyze;
 mod choose;
+mod dicom_results;
 pub mod lesions;
 mod lobe_prior;
 pub mod lobes;
 pub mod lungs;
+mod outlines;
 mod slices;
 mod study;
 mod working_grid;
 
 pub use analyze::{Analysis, AnalysisError, LesionNetwork, NetworkError, PRODUCT, Stage, analyze};
 pub use choose::{Choice, choose};
+pub use dicom_results::{DicomInput, DicomResults, SegmentationForm, dicom_results};
 pub use slices::{SlicePrediction, predict};
 pub use study::Study;

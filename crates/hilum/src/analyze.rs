@@ -5,15 +5,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use hilum_dicom::{Limits, Refusal, Source, nifti};
+use hilum_dicom::{Limits, Origin, Refusal, Source, nifti};
 use hilum_findings::{Findings, RefusalInput, Series};
 use hilum_lung::{Analysis, AnalysisError, LesionNetwork, PRODUCT, Study, analyze};
 use hilum_report::{Images, Language, ReportInput, write_report};
+use hilum_volume::LabelMap;
 
 use crate::arguments::AnalyzeArguments;
 use crate::outcome::{Refused, WrongUsage};
 use crate::progress::Progress;
-use crate::{device, machine, models, output};
+use crate::{device, dicom_results, machine, models, output};
 
 pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<()> {
     let language = Language::from_tag(&arguments.language).ok_or_else(|| {
@@ -58,13 +59,13 @@ pub(crate) fn read_and_write(
         progress.finish();
         Err(Refused(sentence).into())
     };
-    let study = match read(input, series_uid, progress) {
-        Ok(study) => study,
+    let (study, origin) = match read_with_origin(input, series_uid, progress) {
+        Ok(read) => read,
         Err(refusal) => return refuse(None, "unreadable", refusal.to_string()),
     };
     let load_s = started.elapsed().as_secs_f64();
     let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
-    let Analysis { mut findings, labels } = match analyze(&study, network, machine::software(), &report) {
+    let Analysis { mut findings, labels, lobes } = match analyze(&study, network, machine::software(), &report) {
         Ok(analysis) => analysis,
         Err(AnalysisError::Lungs(reason)) => return refuse(Some(study.series), "no-chest", reason.to_string()),
         Err(fault) => return Err(fault.into()),
@@ -76,7 +77,11 @@ pub(crate) fn read_and_write(
         nifti::write_labels(&labels, file, nifti::Compression::Gzip).map_err(Into::into)
     })?;
     progress.report("drawing and writing the report", 0.0);
-    write_files(out, &mut findings, Some(Images { ct: &study.volume, labels: &labels }), language, started)?;
+    let images = Images { ct: &study.volume, labels: &labels };
+    let dicom = origin.as_ref().map(|origin| (origin, &lobes));
+    for note in write_files(out, &mut findings, Some((images, dicom)), language, started)? {
+        progress.say(&note);
+    }
     progress.finish();
     Ok(findings)
 }
@@ -84,13 +89,33 @@ pub(crate) fn read_and_write(
 /// The study at `input`: NIfTI by its name, everything else by its content.
 pub(crate) fn read(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<Study, Refusal> {
     let limits = Limits::default();
-    let name = input.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    if name.ends_with(".nii") || name.ends_with(".nii.gz") {
+    if is_nifti(input) {
         progress.report("reading", 0.0);
         return Ok(Study::from_nifti(nifti::read_hu(File::open(input)?, &limits)?));
     }
+    read_dicom(input, series_uid, progress).map(|(study, _)| study)
+}
+
+/// The study at `input` with what DICOM results need to know of it; NIfTI has nothing of the kind.
+fn read_with_origin(
+    input: &Path,
+    series_uid: Option<&str>,
+    progress: &Progress,
+) -> Result<(Study, Option<Origin>), Refusal> {
+    if is_nifti(input) {
+        return Ok((read(input, series_uid, progress)?, None));
+    }
+    read_dicom(input, series_uid, progress).map(|(study, origin)| (study, Some(origin)))
+}
+
+fn is_nifti(input: &Path) -> bool {
+    let name = input.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.ends_with(".nii") || name.ends_with(".nii.gz")
+}
+
+fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<(Study, Origin), Refusal> {
     progress.report("looking for series", 0.0);
-    let scan = hilum_dicom::scan(&Source::from(input), &limits)?;
+    let scan = hilum_dicom::scan(&Source::from(input), &Limits::default())?;
     let (uid, because) = match series_uid {
         Some(uid) => (uid.to_owned(), "It was asked for by its UID.".to_owned()),
         None => {
@@ -99,21 +124,24 @@ pub(crate) fn read(input: &Path, series_uid: Option<&str>, progress: &Progress) 
         }
     };
     let series = hilum_dicom::load(&scan, &uid, &|fraction| progress.report("decoding", fraction))?;
-    Ok(Study::from_dicom(series, Some(because)))
+    let origin = Origin::of(&scan, &series)?;
+    Ok((Study::from_dicom(series, Some(because)), origin))
 }
 
-/// Report, pictures and, last because it says that all is there, `findings.json`.
+/// Report, pictures, DICOM results where the input has an origin and, last because it says that all is there,
+/// `findings.json`. Returns what could not be written, and why.
 fn write_files(
     out: &Path,
     findings: &mut Findings,
-    images: Option<Images<'_>>,
+    volumes: Option<(Images<'_>, Option<(&Origin, &LabelMap)>)>,
     language: Language,
     started: Instant,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     findings.created = Some(machine::now());
     findings.peak_memory_mb = machine::peak_memory_mb();
     let reporting = Instant::now();
     findings.timings_s.total = Some(started.elapsed().as_secs_f64());
+    let images = volumes.map(|(images, _)| images);
     let report = write_report(&ReportInput { findings, images, language }).context("the report could not be made")?;
     output::write(&out.join("report.html"), report.html.as_bytes())?;
     output::write(&out.join("report.pdf"), &report.pdf)?;
@@ -124,10 +152,18 @@ fn write_files(
     for (name, png) in &report.pictures {
         output::write(&pictures.join(name), png)?;
     }
+    let notes = match volumes {
+        Some((images, Some((origin, lobes)))) => {
+            dicom_results::write(out, origin, findings, [images.labels, lobes], &report)?
+        }
+        Some((_, None)) => vec!["No DICOM results were written: the input is NIfTI and names no patient.".into()],
+        None => Vec::new(),
+    };
     findings.timings_s.report = Some(reporting.elapsed().as_secs_f64());
     findings.timings_s.total = Some(started.elapsed().as_secs_f64());
     findings.peak_memory_mb = machine::peak_memory_mb();
-    output::write(&out.join("findings.json"), findings.to_json().as_bytes())
+    output::write(&out.join("findings.json"), findings.to_json().as_bytes())?;
+    Ok(notes)
 }
 
 /// What to tell the person at the terminal.

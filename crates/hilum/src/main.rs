@@ -4,6 +4,7 @@ mod analyze;
 mod arguments;
 mod demo;
 mod device;
+mod dicom_results;
 mod doctor;
 mod evaluate;
 mod machine;

@@ -1,8 +1,8 @@
 //! Counting, against answers known by arithmetic, on grids of every kind.
 
-use hilum_findings::{Findings, Lobe, MeasureError, Series, Side, is_stored_from_foot, measure};
+use hilum_findings::{Findings, Lobe, MeasureError, Series, Side, component_labels, is_stored_from_foot, measure};
 use hilum_imaging::components::{Connectivity, label};
-use hilum_volume::{AxisOrder, Geometry, LabelMap, PatientPoint, PatientVector, Volume};
+use hilum_volume::{AxisOrder, Geometry, LabelMap, PatientPoint, PatientVector, Volume, VoxelPoint};
 
 use crate::chest::{Chest, LUNG_HU, Opacity, chest, input};
 
@@ -223,6 +223,18 @@ fn components_are_those_of_an_independent_labelling() {
                 let mask = Volume::new(grid.clone(), mask).unwrap();
                 expected.extend(label(&mask, Connectivity::Corners).items.iter().map(|item| item.voxels as u64));
             }
+            // The map of components numbers them as they are listed.
+            let numbered = component_labels(&lobes, &lesions, 255);
+            for (id, counts) in (1..=255).zip(&measured.components) {
+                assert_eq!(numbered.mask_of(id).count() as u64, counts.voxels);
+                let mut sums = [0.0; 3];
+                for at in (0..grid.len()).filter(|at| numbered.labels().data()[*at] == id) {
+                    let index = [at / 143, at / 13 % 11, at % 13];
+                    (0..3).for_each(|a| sums[a] += index[a] as f64 / counts.voxels as f64);
+                }
+                assert!(grid.patient_from_voxel(VoxelPoint(sums)).distance_mm(counts.centroid) < 1e-9);
+            }
+            assert!(component_labels(&lobes, &lesions, 2).labels().data().iter().all(|id| *id <= 2));
             got.sort_unstable();
             expected.sort_unstable();
             assert_eq!(got, expected);
