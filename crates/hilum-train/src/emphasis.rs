@@ -6,7 +6,7 @@
 /// Pixels from which a lesion weighs what its pixels weigh; about 235 mm² at 1.4 mm.
 const FULL_AREA: f32 = 120.0;
 /// No pixel weighs more than this: outlines of a few pixels are as often slips as lesions.
-const WEIGHT_MAX: f32 = 10.0;
+const WEIGHT_MAX: f32 = 4.0;
 
 /// A weight for every pixel of a square of labels: above 1 within small connected parts that have `bit`, else 1.
 pub(crate) fn weights(labels: &[u8], size: usize, bit: u8) -> Vec<f32> {
@@ -59,11 +59,11 @@ mod tests {
             rows.for_each(|r| columns.clone().for_each(|c| labels[r * size + c] |= 2));
         };
         mark(0..1, 0..1); // a single pixel: capped
-        mark(0..6, 4..9); // 30 pixels
+        mark(0..6, 4..14); // 60 pixels
         mark(10..26, 10..26); // 256 pixels
-        mark(6..7, 9..10); // touches the 30 by a corner only: a part of its own
+        mark(6..7, 14..15); // touches the 60 by a corner only: a part of its own
         let weights = weights(&labels, size, 2);
-        for (at, expected) in [([0, 0], 10.0), ([3, 6], 4.0), ([15, 15], 1.0), ([6, 9], 10.0), ([30, 30], 1.0)] {
+        for (at, expected) in [([0, 0], 4.0), ([3, 6], 2.0), ([15, 15], 1.0), ([6, 14], 4.0), ([30, 30], 1.0)] {
             assert_eq!(weights[at[0] * size + at[1]], expected, "{at:?}");
         }
     }

@@ -1,5 +1,5 @@
-//! Lesions drawn into healthy lung, so that the network meets those that labelled sets leave out: the small and faint,
-//! and the lobe that is consolidated from end to end.
+//! Lesions drawn into healthy lung, so that the network meets those that labelled sets leave out: the small and the faint,
+//! and the haze over most of a lung.
 //!
 //! The idea is that of lesion synthesis (Yao et al., NormNet, IEEE TMI 2021, doi:10.1109/TMI.2021.3069183), reduced to
 //! what a slice needs: an ellipse with a wavering border, a blurred edge and an uneven inside pulls the grey of the
@@ -10,8 +10,9 @@ use crate::network::normal;
 
 /// Pixels along the long half axis of the smallest and the largest lesion, and where small ones end.
 const RADIUS: [f32; 3] = [1.8, 6.0, 45.0];
-/// Share of the way from lung to soft tissue at the heart of the faintest and the densest lesion, and where dense begins.
-const OPACITY: [f32; 3] = [0.14, 0.75, 1.0];
+/// Share of the way from lung to soft tissue at the heart of the faintest and the densest lesion. Denser ones were tried:
+/// the network then took spleen and fat below the lungs for consolidated lung, and lobar pneumonia none the better.
+const OPACITY: [f32; 2] = [0.14, 0.75];
 /// At most so many in one slice.
 const COUNT_MAX: usize = 3;
 
@@ -46,20 +47,16 @@ fn median(values: &mut [f32], quantile: f32) -> f32 {
 fn draw(example: &mut Example, centre: usize, tissue: f32, random: &mut fastrand::Rng) {
     let size = example.size;
     let (row, column) = ((centre / size) as f32, (centre % size) as f32);
-    // Half of them small and mostly faint; of the large ones half are dense, as in lobar pneumonia.
-    let small = random.bool();
-    let radii = if small { &RADIUS[..2] } else { &RADIUS[1..] };
+    // Half of them small.
+    let radii = if random.bool() { &RADIUS[..2] } else { &RADIUS[1..] };
     let long = between(random, radii[0].ln(), radii[1].ln()).exp();
-    let dense = random.f32() < if small { 0.15 } else { 0.5 };
-    let opacities = if dense { &OPACITY[1..] } else { &OPACITY[..2] };
-    let opacity = between(random, opacities[0].ln(), opacities[1].ln()).exp();
+    let opacity = between(random, OPACITY[0].ln(), OPACITY[1].ln()).exp();
     let short = (long * between(random, 0.45, 1.0)).max(RADIUS[0]);
     let (sin, cos) = (std::f32::consts::PI * random.f32()).sin_cos();
     let edge = between(random, 0.2, 0.7);
     // The border wavers with two to five lobes around.
-    let waves: [[f32; 3]; 3] = std::array::from_fn(|i| {
-        [between(random, 0.0, 0.22), (i + 2) as f32, std::f32::consts::TAU * random.f32()]
-    });
+    let waves: [[f32; 3]; 3] =
+        std::array::from_fn(|i| [between(random, 0.0, 0.22), (i + 2) as f32, std::f32::consts::TAU * random.f32()]);
     let reach = (long * 1.8).ceil() as usize + 1;
     let rows = (row as usize).saturating_sub(reach)..(row as usize + reach + 1).min(size);
     let columns = (column as usize).saturating_sub(reach)..(column as usize + reach + 1).min(size);

@@ -40,7 +40,9 @@ pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Known, Layout, Reading, Slice, read};
 pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig};
 pub use error::TrainError;
-pub use evaluate::{ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, evaluate, evaluate_on};
+pub use evaluate::{
+    ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, evaluate, evaluate_on,
+};
 pub use metrics::{
     Decision, MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, decision, percentile, surface_agreement,
 };

@@ -25,6 +25,10 @@ const FLUID_HU: std::ops::Range<f32> = -8.0..24.0;
 /// Fluid is even: within [`LOCAL_MM`] it varies by noise alone. Consolidation holds bronchi with air and vessels.
 const FLUID_DEVIATION_HU: f32 = 40.0;
 
+/// A gap whose mean is below this holds fat: under the diaphragm (with the tip of spleen or liver), beside the heart, within
+/// the chest wall. Consolidation with so much air left in it is found by closing and by the network.
+const FAT_BELOW_HU: f64 = -30.0;
+
 /// Reach (standard deviation) of local mean and deviation.
 const LOCAL_MM: f64 = 4.0;
 
@@ -146,7 +150,7 @@ fn fill_against_ribs(
         }
         gaps.sort_by(f64::total_cmp);
         let usual = gaps[gaps.len() / 2];
-        let gap = gap_voxels(ct, labels, airways, &rays, usual, side);
+        let gap = without_fat(ct, &gap_voxels(ct, labels, airways, &rays, usual, side));
         let (lung, fluid) = parted(ct, &gap);
         let solid = morphology::open(&lung, 2.2);
         added.fluid_ml[which] = morphology::open(&fluid, 2.2).volume_ml();
@@ -158,6 +162,16 @@ fn fill_against_ribs(
         }
     }
     added
+}
+
+/// The connected parts of the gap that are not fat as a whole.
+fn without_fat(ct: &Volume<i16>, gap: &Mask) -> Mask {
+    let parts = components::label(gap, Connectivity::Faces);
+    let mut sums = vec![0.0; parts.items.len() + 1];
+    for (id, hu) in parts.labels.data().iter().zip(ct.data()) {
+        sums[*id as usize] += f64::from(*hu);
+    }
+    parts.mask_where(|part| sums[part.id as usize] / part.voxels as f64 >= FAT_BELOW_HU)
 }
 
 /// Parts the dense gap into consolidated lung and pleural fluid.
@@ -363,5 +377,32 @@ fn add_from_network(
         if before.data()[i] == NONE && !attached.data()[i] {
             *label = NONE;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hilum_volume::{Geometry, PatientPoint};
+
+    #[test]
+    fn fat_with_the_tip_of_an_organ_is_no_lung() {
+        let grid = Geometry::axial([10, 20, 40], PatientPoint([0.0; 3]), [1.5; 3]).unwrap();
+        let mut ct = Volume::filled(grid.clone(), -100_i16);
+        let mut gap = Mask::filled(grid, false);
+        for s in 2..8 {
+            for r in 4..16 {
+                for c in 2..38 {
+                    gap[[s, r, c]] = !(18..22).contains(&c); // two parts
+                    if c > 20 || c < 6 {
+                        ct[[s, r, c]] = 40; // all of the right part, a quarter of the left one
+                    }
+                }
+            }
+        }
+        let kept = without_fat(&ct, &gap);
+        assert!(!kept[[4, 10, 4]] && !kept[[4, 10, 12]], "fat and the organ within it");
+        assert!(kept[[4, 10, 30]], "dense lung");
+        assert_eq!(kept.count(), 6 * 12 * 16);
     }
 }
