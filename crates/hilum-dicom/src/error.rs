@@ -126,6 +126,9 @@ pub enum Refusal {
         /// Why the first of them failed.
         reason: SkipReason,
     },
+    /// A segmentation cannot be used here.
+    #[error("the segmentation cannot be used: {0}")]
+    NotSegmentation(&'static str),
     /// The numbers are not Hounsfield units.
     #[error("the images are not in Hounsfield units: {0}")]
     NotHounsfield(&'static str),

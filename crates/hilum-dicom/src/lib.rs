@@ -24,9 +24,17 @@
 //! supplies dictionary, character sets and the writing of objects; data sets are walked by a reader of our own because
 //! dicom-rs allocates what a length field claims.
 //!
-//! **Privacy**: no name, identifier or birth date of a patient leaves this crate, in values, notes or errors;
+//! **Privacy**: no name, identifier or birth date of a patient leaves this crate, in values, notes or errors, other than
+//! inside a DICOM result;
 //! [`SeriesSummary::patient_key`] tells patients apart. Descriptions and file names are passed on as they are and may
 //! hold anything that somebody typed.
+//!
+//! **Results**: an [`Origin`] carries identity and places of a series into what is made from it: segmentations
+//! ([`binary_segmentation`], [`label_map_segmentation`], [`probability_segmentation`]), measurements
+//! ([`measurement_report`], TID 1500), outlines ([`presentation_state`]), [`key_objects`], [`colour_capture`] and
+//! [`encapsulated_pdf`]. Types and [`Code`]s are checked when they are made, so that an object which breaks the standard is
+//! an error and not a file; UIDs follow from the content. [`SegmentationImage`] reads segmentations, ours and others'.
+//! `tests/peers/check.py` holds all of it against highdicom, dcmqi, dcmtk and dicom3tools.
 //!
 //! **Writing**: [`write_ct_series`] makes CT images of any geometry, [`capture_file`] Secondary Captures, and [`nifti`] reads and writes NIfTI-1.
 //!
@@ -67,6 +75,7 @@ mod origin;
 mod part10;
 mod picture_files;
 mod presentation_state;
+mod read_segmentation;
 mod result_file;
 mod scan;
 mod segment;
@@ -92,6 +101,7 @@ pub use note::{Note, NoteKind, Severity};
 pub use origin::Origin;
 pub use picture_files::{BurnedIn, ColourPicture, colour_capture, encapsulated_pdf};
 pub use presentation_state::{Outline, OutlineLayer, Presentation, presentation_state};
+pub use read_segmentation::{SegmentInfo, SegmentationImage};
 pub use result_file::{Device, Moment, ResultContext, ResultFile};
 pub use scan::{PlaneOrientation, Scan, SeriesSummary, SkipReason, Skipped, scan};
 pub use segment::{Algorithm, Segment, Tracking};

@@ -86,7 +86,7 @@ fn outlines_of(map: &LabelMap, slice: usize, label: u8) -> Vec<Outline> {
     let rows_with = |row: &[u8]| row.contains(&label);
     let mut rows = values.chunks_exact(columns).enumerate().filter(|(_, row)| rows_with(row)).map(|(r, _)| r);
     let Some(top) = rows.next() else { return Vec::new() };
-    let bottom = rows.last().unwrap_or(top);
+    let bottom = rows.next_back().unwrap_or(top);
     let inside = |c: &usize| (top..=bottom).any(|r| values[r * columns + c] == label);
     let left = (0..columns).find(inside).expect("a row holds the label");
     let right = (0..columns).rfind(inside).expect("a row holds the label");

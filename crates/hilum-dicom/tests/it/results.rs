@@ -5,10 +5,10 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::{DefaultDicomObject, InMemDicomObject};
 use hilum_dicom::{
     Algorithm, Code, CodingScheme, Device, LabelSet, Limits, Measurement, MeasurementGroup, MeasurementReport, Moment,
-    Origin, ResultContext, Segment, SegmentationTitle, Tracking, binary_segmentation, codes, label_map_segmentation,
-    load, measurement_report, probability_segmentation, scan,
+    Origin, ResultContext, Segment, SegmentationImage, SegmentationTitle, Tracking, binary_segmentation, codes,
+    label_map_segmentation, load, measurement_report, probability_segmentation, scan,
 };
-use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
+use hilum_volume::{AxisOrder, Geometry, LabelMap, PatientPoint, Volume};
 
 use crate::support::{File, series, source, with};
 
@@ -248,4 +248,43 @@ fn what_would_be_an_invalid_report_is_not_made() {
     assert!(Measurement::new(codes::VOLUME, f64::NAN, codes::MILLILITRE).is_err());
     assert!(Measurement::new(codes::VOLUME, 1.0, codes::MEAN).is_err(), "not a unit");
     assert!(Tracking::new("a", "not a uid").is_err());
+}
+
+#[test]
+fn a_segmentation_comes_back_voxel_by_voxel_on_a_grid_in_any_memory_order() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let described = [(1, segment("one")), (2, segment("two"))];
+    let sets = [[1u8], [2]];
+    let binary: Vec<_> =
+        described.iter().zip(&sets).map(|((_, s), l)| (s.clone(), LabelSet { map: &labels, labels: l })).collect();
+    let probability = labels.labels().map(|l| f32::from(*l) / 3.0);
+    let files = [
+        binary_segmentation(&context, &title(), &binary).unwrap(),
+        label_map_segmentation(&context, &title(), &labels, &described).unwrap(),
+        probability_segmentation(&context, &title(), &[(segment("p"), &probability)]).unwrap(),
+    ];
+    for (form, made) in files.iter().enumerate() {
+        let read = SegmentationImage::read(made.file.bytes(), &Limits::default()).unwrap();
+        assert_eq!(read.source_series_uids, [origin.series_uid()]);
+        for order in AxisOrder::all() {
+            let there = labels.reordered(order);
+            let back = read.label_map(there.geometry(), |s| Some(s.number as u8)).unwrap();
+            // Of the probabilities 1/3 and 2/3 only the second is decided for.
+            let expected = if form == 2 { LabelMap::new(there.labels().map(|l| u8::from(*l == 2))) } else { there };
+            assert_eq!(back, expected, "form {form}, {order:?}");
+        }
+    }
+    let read = SegmentationImage::read(files[0].file.bytes(), &Limits::default()).unwrap();
+    assert_eq!(read.segments[0].property, ("39607008".to_owned(), "SCT".to_owned()));
+    let shifted = Geometry::axial([12, 6, 5], PatientPoint([-20.3, -30.5, 100.25]), [2.0, 0.7, 0.6]).unwrap();
+    assert!(read.mask(1, &shifted).is_err(), "half a pixel beside the grid");
+    assert!(read.mask(9, origin.geometry()).is_err(), "no such segment");
+    let whole = files[0].file.bytes();
+    for cut in [0, 100, whole.len() / 2, whole.len() - 1] {
+        assert!(SegmentationImage::read(&whole[..cut], &Limits::default()).is_err(), "cut at {cut}");
+    }
+    assert!(SegmentationImage::read(&series()[0], &Limits::default()).is_err(), "a CT image is no segmentation");
 }

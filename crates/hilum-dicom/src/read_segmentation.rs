@@ -1,0 +1,267 @@
+//! Segmentations read back: our own and those of others.
+
+use dicom_dictionary_std::{tags, uids};
+use hilum_volume::{Geometry, LabelMap, Mask, PatientPoint, PatientVector, Volume};
+
+use crate::dataset::{Dataset, Fault, PixelData};
+use crate::part10::Layout;
+use crate::syntax::Codec;
+use crate::{Limits, Refusal};
+
+/// A segmentation from a file: binary, fractional or label map, written by anybody.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentationImage {
+    /// SOP Instance UID.
+    pub sop_instance_uid: String,
+    /// Series Instance UIDs of the images it was made from, as far as it says so.
+    pub source_series_uids: Vec<String>,
+    /// The segments, by number; the background of a label map is none.
+    pub segments: Vec<SegmentInfo>,
+    rows: usize,
+    columns: usize,
+    frames: Vec<PlacedFrame>,
+    values: Values,
+}
+
+/// What a segmentation says of one of its segments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Its number.
+    pub number: u16,
+    /// Its name, for people.
+    pub label: String,
+    /// Category as code value and scheme.
+    pub category: (String, String),
+    /// Property type as code value and scheme, such as `("39607008", "SCT")` for a lung.
+    pub property: (String, String),
+    /// The UID it is followed by through objects, if it has one.
+    pub tracking_uid: Option<String>,
+}
+
+/// Where a frame lies and which segment it shows; `None` in label maps.
+#[derive(Clone, Debug, PartialEq)]
+struct PlacedFrame {
+    position: PatientPoint,
+    /// Directions along which the column and the row index grow.
+    axes: [PatientVector; 2],
+    /// Distance between columns and between rows, in mm.
+    spacing_mm: [f64; 2],
+    segment: Option<u16>,
+}
+
+/// Pixels of all frames, one after another.
+#[derive(Clone, Debug, PartialEq)]
+enum Values {
+    Bits(Vec<u8>),
+    Bytes { values: Vec<u8>, most: u8 },
+    Words(Vec<u16>),
+}
+
+/// How far, in voxels, a frame's pixel may lie from the voxel it is taken for.
+const OFF_GRID: f64 = 0.05;
+
+impl SegmentationImage {
+    /// Reads a Segmentation or Label Map Segmentation object, uncompressed, from the bytes of a file.
+    ///
+    /// # Errors
+    /// [`Refusal::NotSegmentation`] if it is something else, is compressed, or leaves out what is needed to place it;
+    /// [`Refusal::TooLarge`] beyond the limits.
+    pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
+        let no = |why: &'static str| Refusal::NotSegmentation(why);
+        let layout = Layout::of(bytes, limits).map_err(|_| no("it is no DICOM file"))?;
+        if layout.syntax.codec != Codec::Native {
+            return Err(no("it is compressed"));
+        }
+        if layout.syntax.encoding.big_endian {
+            return Err(no("it is written big-endian, which the standard has retired"));
+        }
+        let content = layout.content(bytes, limits).map_err(|_| no("it is damaged"))?;
+        let fault = |fault: Fault| match fault {
+            Fault::Limit => Refusal::TooLarge { what: "the number of elements", limit: limits.max_elements as u64 },
+            Fault::CutShort => no("it is cut short"),
+            Fault::Malformed => no("it is damaged"),
+        };
+        let data = Dataset::parse(&content, layout.syntax.encoding, limits).map_err(fault)?;
+        let class = data.text(tags::SOP_CLASS_UID).unwrap_or_default();
+        if ![uids::SEGMENTATION_STORAGE, uids::LABEL_MAP_SEGMENTATION_STORAGE].contains(&class.as_str()) {
+            return Err(no("it is another kind of DICOM object"));
+        }
+        let side = |tag| data.u16(tag).map(usize::from).filter(|n| *n > 0).ok_or(no("it does not say its size"));
+        let (rows, columns) = (side(tags::ROWS)?, side(tags::COLUMNS)?);
+        let frames = frames(&data).map_err(fault)?.ok_or(no("it does not say where its frames lie"))?;
+        let pixels = frames.len().checked_mul(rows * columns).filter(|n| *n <= limits.max_voxels);
+        let pixels =
+            pixels.ok_or(Refusal::TooLarge { what: "the number of voxels", limit: limits.max_voxels as u64 })?;
+        let values = values(&data, pixels)?;
+        let padding = data.u16(tags::PIXEL_PADDING_VALUE).unwrap_or(0);
+        let label_map = data.text(tags::SEGMENTATION_TYPE).as_deref() == Some("LABELMAP");
+        if !label_map && frames.iter().any(|f| f.segment.is_none()) {
+            return Err(no("a frame does not say which segment it shows"));
+        }
+        let mut segments: Vec<SegmentInfo> =
+            data.items(tags::SEGMENT_SEQUENCE).map_err(fault)?.iter().filter_map(segment_info).collect();
+        segments.retain(|s| !(label_map && s.number == padding));
+        let source_series = data.items(tags::REFERENCED_SERIES_SEQUENCE).map_err(fault)?;
+        Ok(Self {
+            sop_instance_uid: data.text(tags::SOP_INSTANCE_UID).unwrap_or_default(),
+            source_series_uids: source_series.iter().filter_map(|s| s.text(tags::SERIES_INSTANCE_UID)).collect(),
+            segments,
+            rows,
+            columns,
+            frames,
+            values,
+        })
+    }
+
+    /// The voxels of one segment on `grid`; of probabilities those of one half and more.
+    ///
+    /// Frames may lie along any axis of the grid and be counted in any direction, but their pixels must be its voxels:
+    /// nothing is interpolated.
+    ///
+    /// # Errors
+    /// [`Refusal::NotSegmentation`] if there is no such segment or the pixels are not voxels of the grid.
+    pub fn mask(&self, number: u16, grid: &Geometry) -> Result<Mask, Refusal> {
+        if !self.segments.iter().any(|s| s.number == number) {
+            return Err(Refusal::NotSegmentation("it has no such segment"));
+        }
+        let mut mask = Volume::filled(grid.clone(), false);
+        self.visit(grid, |frame, pixel, voxel| {
+            if self.shows(frame, pixel, number) {
+                mask.data_mut()[voxel] = true;
+            }
+        })?;
+        Ok(mask)
+    }
+
+    /// Several segments as one map on `grid`: `label_of` gives the label of a segment, or `None` to leave it out. Where
+    /// segments overlap, the later one in the list of segments covers the earlier.
+    ///
+    /// # Errors
+    /// As [`SegmentationImage::mask`].
+    pub fn label_map(
+        &self,
+        grid: &Geometry,
+        label_of: impl Fn(&SegmentInfo) -> Option<u8>,
+    ) -> Result<LabelMap, Refusal> {
+        let mut labels = Volume::filled(grid.clone(), 0u8);
+        for segment in &self.segments {
+            let Some(label) = label_of(segment) else { continue };
+            let mask = self.mask(segment.number, grid)?;
+            for (to, inside) in labels.data_mut().iter_mut().zip(mask.data()) {
+                if *inside {
+                    *to = label;
+                }
+            }
+        }
+        Ok(LabelMap::new(labels))
+    }
+
+    fn shows(&self, frame: usize, pixel: usize, number: u16) -> bool {
+        let at = frame * self.rows * self.columns + pixel;
+        let value = match &self.values {
+            Values::Bits(bits) => u16::from(bits[at / 8] >> (at % 8) & 1),
+            Values::Bytes { values, .. } => u16::from(values[at]),
+            Values::Words(values) => values[at],
+        };
+        match (self.frames[frame].segment, &self.values) {
+            (None, _) => value == number,
+            (Some(segment), Values::Bytes { most, .. }) => {
+                segment == number && 2 * value >= u16::from(*most) && value > 0
+            }
+            (Some(segment), _) => segment == number && value > 0,
+        }
+    }
+
+    /// Calls `with` for each pixel of each frame: frame, pixel within it, voxel of the grid.
+    fn visit(&self, grid: &Geometry, mut with: impl FnMut(usize, usize, usize)) -> Result<(), Refusal> {
+        let shape = grid.shape();
+        for (n, frame) in self.frames.iter().enumerate() {
+            let start = grid.voxel_from_patient(frame.position).0;
+            let step = |axis: usize| {
+                let next = frame.position.plus(frame.axes[axis].times(frame.spacing_mm[axis]));
+                let next = grid.voxel_from_patient(next).0;
+                [0, 1, 2].map(|a| next[a] - start[a])
+            };
+            let (along, down) = (step(0), step(1));
+            let at = |r: usize, c: usize| [0, 1, 2].map(|a| start[a] + r as f64 * down[a] + c as f64 * along[a]);
+            let on_grid = |r, c| {
+                at(r, c)
+                    .iter()
+                    .zip(shape)
+                    .all(|(v, n)| (v - v.round()).abs() < OFF_GRID && v.round() >= 0.0 && v.round() < n as f64)
+            };
+            let (last_row, last_column) = (self.rows - 1, self.columns - 1);
+            if ![(0, 0), (0, last_column), (last_row, 0), (last_row, last_column)]
+                .into_iter()
+                .all(|(r, c)| on_grid(r, c))
+            {
+                return Err(Refusal::NotSegmentation("its pixels are not voxels of this series"));
+            }
+            for r in 0..self.rows {
+                for c in 0..self.columns {
+                    let index = at(r, c).map(|v| v.round() as usize);
+                    with(n, r * self.columns + c, grid.offset(index));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Place and segment of every frame, from its own functional groups or else the shared ones; `None` if one is missing.
+fn frames(data: &Dataset<'_>) -> Result<Option<Vec<PlacedFrame>>, Fault> {
+    let shared = data.first_item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let groups = data.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)?;
+    if groups.is_empty() || data.number(tags::NUMBER_OF_FRAMES) != Some(groups.len() as f64) {
+        return Ok(None);
+    }
+    let one = |own: &Dataset<'_>| {
+        let group = |tag| own.first_item(tag).or_else(|| shared.as_ref()?.first_item(tag));
+        let position = group(tags::PLANE_POSITION_SEQUENCE)?.exactly(tags::IMAGE_POSITION_PATIENT)?;
+        let o: [f64; 6] = group(tags::PLANE_ORIENTATION_SEQUENCE)?.exactly(tags::IMAGE_ORIENTATION_PATIENT)?;
+        let [row_mm, column_mm] = group(tags::PIXEL_MEASURES_SEQUENCE)?.exactly(tags::PIXEL_SPACING)?;
+        let segment = group(tags::SEGMENT_IDENTIFICATION_SEQUENCE).and_then(|s| s.u16(tags::REFERENCED_SEGMENT_NUMBER));
+        Some(PlacedFrame {
+            position: PatientPoint(position),
+            axes: [PatientVector([o[0], o[1], o[2]]), PatientVector([o[3], o[4], o[5]])],
+            spacing_mm: [column_mm, row_mm],
+            segment,
+        })
+    };
+    Ok(groups.iter().map(one).collect())
+}
+
+fn values(data: &Dataset<'_>, pixels: usize) -> Result<Values, Refusal> {
+    let no = |why: &'static str| Refusal::NotSegmentation(why);
+    let Ok(Some(PixelData::Native { bytes, .. })) = data.pixel_data() else { return Err(no("it has no pixels")) };
+    let bits = data.u16(tags::BITS_ALLOCATED).unwrap_or(0);
+    let needed = match bits {
+        1 => pixels.div_ceil(8),
+        8 => pixels,
+        16 => 2 * pixels,
+        _ => return Err(no("its pixels have neither 1, 8 nor 16 bits")),
+    };
+    let bytes = bytes.get(..needed).ok_or(no("it is cut short"))?;
+    Ok(match bits {
+        1 => Values::Bits(bytes.to_vec()),
+        8 => {
+            let most = data.u16(tags::MAXIMUM_FRACTIONAL_VALUE).and_then(|m| u8::try_from(m).ok()).unwrap_or(1);
+            Values::Bytes { values: bytes.to_vec(), most }
+        }
+        _ => Values::Words(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect()),
+    })
+}
+
+fn segment_info(item: &Dataset<'_>) -> Option<SegmentInfo> {
+    let code = |tag| {
+        let code = item.first_item(tag)?;
+        Some((code.text(tags::CODE_VALUE)?, code.text(tags::CODING_SCHEME_DESIGNATOR)?))
+    };
+    Some(SegmentInfo {
+        number: item.u16(tags::SEGMENT_NUMBER)?,
+        label: item.text(tags::SEGMENT_LABEL).unwrap_or_default(),
+        category: code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE).unwrap_or_default(),
+        property: code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE).unwrap_or_default(),
+        tracking_uid: item.text(tags::TRACKING_UID),
+    })
+}
