@@ -41,8 +41,8 @@ pub(super) fn measure(bench: &Bench) -> Result<String> {
     }
     Ok(format!(
         "{table}\n{SLICES} slices of a phantom; JPEG written by GDCM (lossless, process 14, selection value 1). Hilum also \
-         groups, checks and sorts the files and turns the values into HU; the peers only give the stored values (pydicom \
-         through pylibjpeg). One thread: processor time. Two threads: wall time.\n"
+         groups, checks and sorts the files; dicomsdl gives HU too, pydicom (through pylibjpeg) the stored values. \
+         One thread: processor time. Two threads: wall time.\n"
     ))
 }
 
