@@ -46,7 +46,7 @@ impl Machine {
         } else {
             format!(
                 "**Preliminary:** other work was going on (load {:.1} on {} cores before the start), so the figures are \
-                 noisy; ratios of processor time suffer least.",
+                 noisy: ratios of processor time suffer least, wall times say little.",
                 self.load, self.cores
             )
         };
