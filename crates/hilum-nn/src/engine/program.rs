@@ -227,7 +227,7 @@ impl RawConv {
 }
 
 enum RawWork {
-    Conv(RawConv),
+    Conv(Box<RawConv>),
     Pointwise(Pointwise),
     MaxPool { size: [usize; 3] },
     Concat,
@@ -354,7 +354,7 @@ impl<'a> Builder<'a> {
         };
         let name = self.graph.nodes()[id.0 - 1].name.clone();
         let raw = RawConv { name, window, filter, norm: None, activation: Activation::None };
-        self.push(id, inputs, RawWork::Conv(raw))
+        self.push(id, inputs, RawWork::Conv(Box::new(raw)))
     }
 
     fn batch_norm(&mut self, id: NodeId, inputs: Vec<Value>, epsilon: f32) -> Vec<Value> {
@@ -394,12 +394,14 @@ impl<'a> Builder<'a> {
     }
 
     fn activation(&mut self, id: NodeId, inputs: Vec<Value>, activation: Activation) -> Vec<Value> {
-        match self.sole_reader_of(id) {
-            Some(
-                RawWork::Conv(RawConv { activation: fused @ Activation::None, .. })
-                | RawWork::Pointwise(Pointwise { activation: fused @ Activation::None, .. })
-                | RawWork::Add(fused @ Activation::None),
-            ) => {
+        let fused = match self.sole_reader_of(id) {
+            Some(RawWork::Conv(raw)) => Some(&mut raw.activation),
+            Some(RawWork::Pointwise(pointwise)) => Some(&mut pointwise.activation),
+            Some(RawWork::Add(fused)) => Some(fused),
+            _ => None,
+        };
+        match fused {
+            Some(fused @ Activation::None) => {
                 *fused = activation;
                 inputs
             }

@@ -18,7 +18,7 @@ pub(crate) struct DepthwiseRow<'a> {
 impl Job for DepthwiseRow<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY of all blocks: the caller has the instruction set of `V`.
+        // SAFETY: the caller has the instruction set of `V`.
         let bias = unsafe { V::load(self.bias) };
         for (x, output) in self.output.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             let mut sum = bias;

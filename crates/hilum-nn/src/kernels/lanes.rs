@@ -47,9 +47,10 @@ pub(super) unsafe fn activate<V: Lanes>(value: V, activation: Activation) -> V {
     match activation {
         Activation::None => value,
         Activation::Relu => value.positive_part(),
-        // SAFETY: passed on to the caller.
         Activation::LeakyRelu(slope) => {
-            value.positive_part().add(value.negative_part().mul(unsafe { V::splat(slope) }))
+            // SAFETY: passed on to the caller.
+            let slope = unsafe { V::splat(slope) };
+            value.positive_part().add(value.negative_part().mul(slope))
         }
     }
 }

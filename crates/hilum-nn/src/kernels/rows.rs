@@ -16,7 +16,7 @@ pub(crate) struct ScaleRow<'a> {
 impl Job for ScaleRow<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY of all blocks: the caller has the instruction set of `V`.
+        // SAFETY: the caller has the instruction set of `V`.
         let [factor, offset] = unsafe { [V::load(self.factor), V::load(self.offset)] };
         for voxel in self.row.as_chunks_mut::<LANES>().0 {
             // SAFETY: as above.
@@ -37,7 +37,7 @@ impl Job for MeasureRow<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
         let (voxels, _) = self.row.as_chunks::<LANES>();
-        // SAFETY of all blocks: the caller has the instruction set of `V`.
+        // SAFETY: the caller has the instruction set of `V`.
         let (zero, share) = unsafe { (V::splat(0.0), V::splat(1.0 / voxels.len() as f32)) };
         let mut sum = zero;
         for voxel in voxels {
@@ -68,7 +68,7 @@ impl Job for MaximumRow<'_> {
     unsafe fn run<V: Lanes>(self) {
         let (voxels, _) = self.source.as_chunks::<LANES>();
         for (target, voxels) in self.row.as_chunks_mut::<LANES>().0.iter_mut().zip(voxels.chunks_exact(self.step)) {
-            // SAFETY of all blocks: the caller has the instruction set of `V`.
+            // SAFETY: the caller has the instruction set of `V`.
             let mut largest = unsafe { V::load(target) };
             for voxel in voxels {
                 // SAFETY: as above.

@@ -130,14 +130,16 @@ pub(crate) struct OutputTiles<'a> {
 impl Job for OutputTiles<'_> {
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY of all blocks: the caller has the instruction set of `V`.
+        // SAFETY: the caller has the instruction set of `V`.
         let bias = unsafe { V::load(self.bias) };
+        // SAFETY: as above.
         let constants = unsafe { OutputConstants { two: V::splat(2.0), four: V::splat(4.0), eight: V::splat(8.0) } };
         for tile in 0..self.tiles {
             // Macros and written out as above.
             macro_rules! load {
                 ($i:literal, $j:expr) => {{
                     let products = self.products[($i * WINDOW + $j) * self.step + tile * LANES..].first_chunk();
+                    // SAFETY: as above.
                     unsafe { V::load(products.expect("lengths were checked")) }
                 }};
             }
@@ -157,6 +159,7 @@ impl Job for OutputTiles<'_> {
             for y in 0..TILE {
                 let line = constants.transform([c[0][y], c[1][y], c[2][y], c[3][y], c[4][y], c[5][y]]);
                 for x in 0..TILE {
+                    // SAFETY: as above.
                     let value = unsafe { activate(line[x].add(bias), self.activation) };
                     let voxel = self.rows[y][(tile * TILE + x) * LANES..].first_chunk_mut();
                     value.store(voxel.expect("lengths were checked"));
