@@ -133,11 +133,7 @@ impl Findings {
             product: input.product,
             software: input.software,
             series,
-            quality: Quality {
-                usable: false,
-                reasons: vec![note],
-                ..Quality::default()
-            },
+            quality: Quality { usable: false, reasons: vec![note], ..Quality::default() },
             not_known: everything.map(|field| NotKnown::new(field, reason.clone())).into(),
             ..Self::default()
         }

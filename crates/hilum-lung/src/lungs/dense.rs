@@ -350,6 +350,9 @@ fn deepest_lung(labels: &Volume<u8>, side: u8) -> Vec<Option<usize>> {
 }
 
 /// Adds dense voxels that the network calls lung and that hang together with a lung.
+///
+/// Where no aerated lung lies deeper the network is not believed: below the dome of the diaphragm it takes spleen and fat
+/// for consolidated lung.
 fn add_from_network(
     ct: &Volume<i16>,
     body: &Mask,
@@ -357,9 +360,13 @@ fn add_from_network(
     network: &Volume<f32>,
     labels: &mut Volume<u8>,
 ) {
+    let deepest = [RIGHT, LEFT].map(|side| deepest_lung(labels, side));
+    let plane = labels.shape()[1] * labels.shape()[2];
+    let above_lung = |i: usize| deepest.iter().any(|d| d[i % plane].is_some_and(|lowest| lowest < i / plane));
     let wanted = |i: usize| {
         let airway = airways.is_some_and(|a| a.data()[i]);
-        let kind = ct.data()[i] < AERATED_HU || CONSOLIDATED_HU.contains(&ct.data()[i]);
+        let dense = CONSOLIDATED_HU.contains(&ct.data()[i]) && above_lung(i);
+        let kind = ct.data()[i] < AERATED_HU || dense;
         labels.data()[i] == NONE && body.data()[i] && !airway && kind && network.data()[i] > 0.5
     };
     let voxels = (0..labels.data().len()).map(wanted).collect();
@@ -394,7 +401,7 @@ mod tests {
             for r in 4..16 {
                 for c in 2..38 {
                     gap[[s, r, c]] = !(18..22).contains(&c); // two parts
-                    if c > 20 || c < 6 {
+                    if !(6..=20).contains(&c) {
                         ct[[s, r, c]] = 40; // all of the right part, a quarter of the left one
                     }
                 }
