@@ -48,6 +48,9 @@ pub struct LesionRules {
     pub bulk_from_hu: i16,
     /// Radius of that ball, in millimetres. On normal002 nothing of more than 6 mm is that dense.
     pub bulk_radius_mm: f64,
+    /// Such parenchyma of less than this is no lesion, in millilitres: the ball itself has 2.1 ml, and where large vessels meet
+    /// it just fits in.
+    pub bulk_volume_min_ml: f64,
     /// From this local mean on lesions are consolidation.
     pub consolidation_from_hu: f32,
     /// Standard deviation of the local mean, in millimetres: a vessel of 3 mm does not make consolidation of ground-glass.
@@ -69,6 +72,7 @@ impl Default for LesionRules {
             volume_min_ml: 0.2,
             bulk_from_hu: -700,
             bulk_radius_mm: 8.0,
+            bulk_volume_min_ml: 4.0,
             consolidation_from_hu: -200.0,
             consolidation_smoothing_mm: 1.5,
             vessel_contrast_hu: 250,
@@ -136,7 +140,9 @@ pub fn find(prediction: &SlicePrediction, lungs: &Mask, rules: &LesionRules) -> 
 fn bulky(parenchyma: &Volume<i16>, lungs: &Mask, rules: &LesionRules) -> Mask {
     let dense = parenchyma.data().iter().zip(lungs.data()).map(|(hu, lung)| *lung && *hu >= rules.bulk_from_hu);
     let dense = Mask::new(lungs.geometry().clone(), dense.collect()).expect("one value per voxel");
-    morphology::open(&dense, rules.bulk_radius_mm)
+    let thick = morphology::open(&dense, rules.bulk_radius_mm);
+    let voxels_min = rules.bulk_volume_min_ml * 1000.0 / lungs.geometry().voxel_volume_mm3();
+    components::remove_smaller_than(&thick, voxels_min.ceil() as usize, Connectivity::Corners)
 }
 
 /// Components that are large enough and somewhere probable enough.
