@@ -67,7 +67,7 @@ impl Default for LesionRules {
             aerated_below_hu: -790,
             dense_from_hu: -300,
             probability_hazy: 0.5,
-            probability_dense: 0.9,
+            probability_dense: 0.5,
             probability_peak: 0.9,
             volume_min_ml: 0.2,
             bulk_from_hu: -700,
