@@ -59,7 +59,7 @@ impl LesionNetwork {
     /// [`NetworkError::Outputs`] if the model predicts something else.
     pub fn on(runtime: Box<dyn Runtime>, card: ModelCard) -> Result<Self, NetworkError> {
         let outputs: Vec<&str> = card.outputs.iter().map(|o| o.name.as_str()).collect();
-        if outputs != ["lung", "lesion", "consolidation"] || runtime.graph().input_channels() != 1 {
+        if outputs != ["lung", "lesion", "consolidation"] {
             return Err(NetworkError::Outputs { name: card.name });
         }
         Ok(Self { runtime, card })

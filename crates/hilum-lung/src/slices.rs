@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use hilum_nn::{EngineError, Input, Runtime};
+use hilum_nn::{EngineError, Input, Runtime, run_slices};
 use hilum_volume::{Geometry, GeometryError, Interpolation, Volume};
 
 /// HU of air: what lies beyond the scanned field.
@@ -34,39 +34,37 @@ pub struct SlicePrediction {
 /// [`EngineError`] if the network cannot run on slices of this size.
 ///
 /// # Panics
-/// If the network has not one input channel and the three outputs lung, lesion, consolidation.
+/// If the network has not the three outputs lung, lesion, consolidation.
 pub fn predict(
     runtime: &dyn Runtime,
     input: &Input,
     ct: &Volume<i16>,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<SlicePrediction, EngineError> {
-    assert_eq!((runtime.graph().input_channels(), runtime.graph().output_channels()), (1, 3));
+    assert_eq!(runtime.graph().output_channels(), 3);
     let grid = network_grid(ct.geometry(), input).expect("a coarser grid over a valid one is valid");
     let ct = ct.resample(&grid, Interpolation::Area, AIR_HU);
     let [slices, rows, columns] = grid.shape();
-    let divisor = runtime.graph().size_divisor();
-    let padded = [rows.next_multiple_of(divisor[1]), columns.next_multiple_of(divisor[2])];
-    let plane = padded[0] * padded[1];
+    let plane = rows * columns;
+    let input_channels = runtime.graph().input_channels();
 
     let predicted: Vec<Mutex<[Vec<u8>; 3]>> = (0..slices).map(|_| Mutex::default()).collect();
     let done = Mutex::new(0_usize);
-    runtime.run_each(
-        [1, padded[0], padded[1]],
+    run_slices(
+        runtime,
         slices,
-        &|slice, image| {
-            image.fill(input.grey_from_hu(f32::from(AIR_HU)));
-            for (from, to) in ct.slice(slice).chunks_exact(columns).zip(image.chunks_exact_mut(padded[1])) {
-                for (hu, grey) in from.iter().zip(to) {
+        [rows, columns],
+        input.grey_from_hu(f32::from(AIR_HU)),
+        |slice, image| {
+            let seen = input.slices_seen(input_channels, slice, slices, Some(grid.spacing_mm()[0]));
+            for (seen, channel) in seen.zip(image.chunks_exact_mut(plane)) {
+                for (hu, grey) in ct.slice(seen).iter().zip(channel) {
                     *grey = input.grey_from_hu(f32::from(*hu));
                 }
             }
         },
-        &|slice, logits| {
-            let channel = |c: usize| {
-                let lines = logits[c * plane..(c + 1) * plane].chunks_exact(padded[1]).take(rows);
-                lines.flat_map(|line| line[..columns].iter().map(|l| probability(*l))).collect()
-            };
+        |slice, logits| {
+            let channel = |c: usize| logits[c * plane..(c + 1) * plane].iter().map(|l| probability(*l)).collect();
             *predicted[slice].lock().expect("one writer per slice") = [channel(0), channel(1), channel(2)];
             let mut done = done.lock().expect("counting cannot fail");
             *done += 1;
@@ -112,6 +110,7 @@ mod tests {
         pixel_mm: 1.4,
         pixel_mm_range: [1.0, 2.0],
         size_divisor: [1, 16, 16],
+        neighbour_mm: 0.0,
     };
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{Graph, GraphError};
+use crate::graph::{Dims, Graph, GraphError};
 use crate::unet::UNet;
 use crate::weights::{Weights, WeightsError, sha256_hex};
 
@@ -51,7 +51,8 @@ pub struct WeightFile {
     pub sha256: String,
 }
 
-/// What a network reads: one grey value per pixel, `f32`.
+/// What a network reads: one grey value per pixel, `f32`. A network with several input channels sees the slice in the middle
+/// channel and its neighbours in the others ("2.5-D").
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
@@ -65,9 +66,32 @@ pub struct Input {
     pub pixel_mm_range: [f64; 2],
     /// Factor `[slice, row, column]` the input's size must be a multiple of.
     pub size_divisor: [usize; 3],
+    /// Distance in mm from one input channel to the next, for a network that sees neighbouring slices; 0 for one channel.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub neighbour_mm: f64,
+}
+
+fn is_zero(mm: &f64) -> bool {
+    *mm == 0.0
 }
 
 impl Input {
+    /// The slices a network with this many input channels sees in order to judge slice `index` of `count`, from the foot.
+    ///
+    /// Neighbours are as many slices apart as come nearest to [`Input::neighbour_mm`], but never none; where the spacing is not
+    /// known, they are next to one another. At the ends of the scan its last slice is repeated.
+    pub fn slices_seen(
+        &self,
+        channels: usize,
+        index: usize,
+        count: usize,
+        spacing_mm: Option<f64>,
+    ) -> impl Iterator<Item = usize> + use<> {
+        let apart = spacing_mm.map_or(1.0, |mm| (self.neighbour_mm / mm).round()).max(1.0) as usize;
+        let middle = channels / 2 * apart;
+        (0..channels).map(move |channel| (index + channel * apart).saturating_sub(middle).min(count - 1))
+    }
+
     /// The grey value of a density in HU, 0 to 1. Values that are not numbers count as air.
     pub fn grey_from_hu(&self, hu: f32) -> f32 {
         let grey = (hu - self.window_low_hu) / (self.window_high_hu - self.window_low_hu);
@@ -189,6 +213,13 @@ impl ModelCard {
             let (found, needed) = (self.input.size_divisor, graph.size_divisor());
             return fail(format!("size_divisor is {found:?}, the network needs {needed:?}"));
         }
+        let channels = graph.input_channels();
+        if self.network.dims == Dims::Two
+            && (channels.is_multiple_of(2) || (channels > 1) != (self.input.neighbour_mm > 0.0))
+        {
+            let mm = self.input.neighbour_mm;
+            return fail(format!("a network of {channels} input channels cannot see slices {mm} mm apart"));
+        }
         let window = self.input.window_high_hu - self.input.window_low_hu;
         if window.is_nan() || window <= 0.0 {
             return fail("the HU window is empty".into());
@@ -224,7 +255,6 @@ impl ModelCard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Dims;
     use crate::unet::{Activation, Norm, Stem};
 
     fn card_and_weights() -> (ModelCard, Vec<u8>) {
@@ -257,6 +287,7 @@ mod tests {
                 pixel_mm: 1.4,
                 pixel_mm_range: [1.0, 2.0],
                 size_divisor: [1, 4, 4],
+                neighbour_mm: 0.0,
             },
             outputs: vec![Output { name: "lung".into(), meaning: "lung".into(), threshold: 0.5 }],
             network,
@@ -287,7 +318,9 @@ mod tests {
 
     #[test]
     fn a_card_that_contradicts_itself_is_refused() {
-        let changes: [fn(&mut ModelCard); 4] = [
+        let changes: [fn(&mut ModelCard); 6] = [
+            |card| card.network.input_channels = 2,
+            |card| card.input.neighbour_mm = 3.0,
             |card| card.input.size_divisor = [1, 8, 8],
             |card| card.outputs.clear(),
             |card| card.input.window_high_hu = card.input.window_low_hu,
@@ -298,6 +331,18 @@ mod tests {
             change(&mut card);
             assert!(matches!(ModelCard::from_toml(&card.to_toml()), Err(CardError::Inconsistent { .. })));
         }
+    }
+
+    #[test]
+    fn neighbouring_slices() {
+        let input = Input { neighbour_mm: 3.0, ..card_and_weights().0.input };
+        let seen = |channels, index, spacing_mm| input.slices_seen(channels, index, 20, spacing_mm).collect::<Vec<_>>();
+        assert_eq!(seen(1, 7, Some(1.0)), [7]);
+        assert_eq!(seen(3, 7, Some(1.0)), [4, 7, 10]);
+        assert_eq!(seen(3, 7, Some(8.0)), [6, 7, 8], "thick slices: the next ones");
+        assert_eq!(seen(5, 7, None), [5, 6, 7, 8, 9]);
+        assert_eq!(seen(3, 1, Some(1.0)), [0, 1, 4], "the ends are repeated");
+        assert_eq!(seen(3, 19, Some(1.0)), [16, 19, 19]);
     }
 
     #[test]

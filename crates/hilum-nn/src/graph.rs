@@ -274,6 +274,30 @@ impl Graph {
     /// # Errors
     /// [`GraphError`] says which layer cannot run and why.
     pub fn new(dims: Dims, input_channels: usize, nodes: Vec<Node>, output: NodeId) -> Result<Self, GraphError> {
+        let (graph, sampling) = Self::checked(dims, input_channels, nodes, output)?;
+        if sampling != Sampling::INPUT && !sampling.global {
+            return Err(GraphError::OutputResolution);
+        }
+        Ok(graph)
+    }
+
+    /// A part of a network, whose output may lie on a coarser grid.
+    pub(crate) fn part(
+        dims: Dims,
+        input_channels: usize,
+        nodes: Vec<Node>,
+        output: NodeId,
+    ) -> Result<Self, GraphError> {
+        Ok(Self::checked(dims, input_channels, nodes, output)?.0)
+    }
+
+    /// All checks but that of the output's grid, which is given back.
+    fn checked(
+        dims: Dims,
+        input_channels: usize,
+        nodes: Vec<Node>,
+        output: NodeId,
+    ) -> Result<(Self, Sampling), GraphError> {
         if nodes.is_empty() {
             return Err(GraphError::Empty);
         }
@@ -302,10 +326,7 @@ impl Graph {
         if output.0 > nodes.len() || output == NodeId::INPUT {
             return Err(GraphError::UnknownOutput(output.0));
         }
-        if sampling[output.0] != Sampling::INPUT && !sampling[output.0].global {
-            return Err(GraphError::OutputResolution);
-        }
-        Ok(Self { dims, input_channels, nodes, output, channels })
+        Ok((Self { dims, input_channels, nodes, output, channels }, sampling[output.0]))
     }
 
     /// Two or three dimensions.
@@ -340,7 +361,7 @@ impl Graph {
 
     /// Size `[slice, row, column]` of the result: the input's own, or a single voxel of a classifier.
     pub fn output_size(&self, input: [usize; 3]) -> [usize; 3] {
-        if self.is_classifier() { [1; 3] } else { input }
+        self.sampling()[self.output.0].size(input)
     }
 
     fn sampling(&self) -> Vec<Sampling> {

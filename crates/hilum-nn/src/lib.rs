@@ -49,6 +49,7 @@
 //! This crate knows nothing of medicine, DICOM or Hounsfield units.
 
 mod card;
+mod convolution;
 mod engine;
 mod graph;
 mod kernels;
@@ -61,6 +62,7 @@ mod unet;
 mod weights;
 
 pub use card::{CardError, Data, Input, Model, ModelCard, Output, WeightFile};
+pub use convolution::Convolution;
 pub use engine::{Algorithm, Calibration, Engine, EngineError, EngineOptions, ExecutionPlan, Precision};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};
 pub use kernels::{Kernel, KernelStatus, available_kernels};

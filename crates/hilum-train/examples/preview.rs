@@ -18,11 +18,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let slices = read(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
         for place in 0..COLUMNS {
             let slice = &slices[place * slices.len() / COLUMNS];
-            tiles.push(example(slice, &Augmentation::none(), size, 0));
+            tiles.push(example(&[slice], &Augmentation::none(), size, 0));
         }
         for place in 0..COLUMNS {
             let slice = &slices[place * slices.len() / COLUMNS];
-            tiles.push(example(slice, &config.augmentation, size, place as u64));
+            tiles.push(example(&[slice], &config.augmentation, size, place as u64));
         }
     }
     let width = COLUMNS * size;

@@ -76,31 +76,51 @@ impl Augmentation {
 pub struct Example {
     /// Pixels along either edge.
     pub size: usize,
-    /// Grey values, mostly 0 to 1, `[row, column]`.
+    /// Grey values, mostly 0 to 1, `[slice, row, column]`: the slice that is learned, between its neighbours if there are any.
     pub image: Vec<f32>,
-    /// Bits as in [`Slice::labels`].
+    /// Bits as in [`Slice::labels`], of every slice of the image.
     pub labels: Vec<u8>,
-    /// False where the source says nothing: beyond the frame of a cropped picture.
+    /// False where the source says nothing: beyond the frame of a cropped picture. `[row, column]`.
     pub inside: Vec<bool>,
 }
 
-/// Makes one example. The same slice, settings and seed give the same example.
-pub fn example(slice: &Slice, settings: &Augmentation, size: usize, seed: u64) -> Example {
+impl Example {
+    /// Number of slices, odd.
+    pub fn depth(&self) -> usize {
+        self.image.len() / (self.size * self.size)
+    }
+
+    /// Labels of the slice in the middle, which is the one that is learned.
+    pub fn middle_labels(&self) -> &[u8] {
+        let plane = self.size * self.size;
+        &self.labels[self.depth() / 2 * plane..][..plane]
+    }
+}
+
+/// Makes one example. The same slices, settings and seed give the same example.
+///
+/// `stack` holds the slice to learn between as many neighbours below as above, all of one scan.
+pub fn example(stack: &[&Slice], settings: &Augmentation, size: usize, seed: u64) -> Example {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut example = sample(slice, settings, size, &mut random);
-    if settings.inserted_lesions > 0.0 && slice.known.lung && random.f32() < settings.inserted_lesions {
+    let mut example = sample(stack, settings, size, &mut random);
+    if settings.inserted_lesions > 0.0 && stack[0].known.lung && random.f32() < settings.inserted_lesions {
         inserted::insert(&mut example, &mut random);
     }
+    let planes = |image: &mut Vec<f32>, change: &mut dyn FnMut(&mut [f32])| {
+        image.chunks_exact_mut(size * size).for_each(change);
+    };
     if settings.blur > 0.0 && random.f32() < settings.blur {
         // Negative sharpens.
         let amount = between(&mut random, -0.7, 1.0);
-        let soft = box_mean(&example.image, size, 1);
-        blend(&mut example.image, &soft, amount);
+        planes(&mut example.image, &mut |image| {
+            let soft = box_mean(image, size, 1);
+            blend(image, &soft, amount);
+        });
     }
     if settings.local_contrast > 0.0 && random.f32() < 0.7 {
         let amount = settings.local_contrast * between(&mut random, -1.0, 1.0);
         let radius = between(&mut random, 8.0, 40.0) as usize;
-        local_contrast(&mut example.image, size, radius, amount);
+        planes(&mut example.image, &mut |image| local_contrast(image, size, radius, amount));
     }
     if settings.tone > 0.0 {
         let curve = Curve::random(settings.tone, &mut random);
@@ -108,12 +128,15 @@ pub fn example(slice: &Slice, settings: &Augmentation, size: usize, seed: u64) -
     }
     if settings.noise > 0.0 && random.bool() {
         let deviation = settings.noise * random.f32();
-        let mut noise: Vec<f32> = (0..size * size).map(|_| deviation * normal(&mut random)).collect();
-        if random.bool() {
-            // CT noise is correlated between neighbours; the mean of nine keeps a third of the deviation.
-            noise = box_mean(&noise, size, 1).into_iter().map(|v| 2.0 * v).collect();
-        }
-        example.image.iter_mut().zip(noise).for_each(|(v, n)| *v += n);
+        let correlated = random.bool();
+        planes(&mut example.image, &mut |image| {
+            let mut noise: Vec<f32> = (0..size * size).map(|_| deviation * normal(&mut random)).collect();
+            if correlated {
+                // CT noise is correlated between neighbours; the mean of nine keeps a third of the deviation.
+                noise = box_mean(&noise, size, 1).into_iter().map(|v| 2.0 * v).collect();
+            }
+            image.iter_mut().zip(noise).for_each(|(v, n)| *v += n);
+        });
     }
     example
 }
@@ -122,8 +145,9 @@ pub(crate) fn between(random: &mut fastrand::Rng, low: f32, high: f32) -> f32 {
     low + (high - low) * random.f32()
 }
 
-/// The geometric part: image linearly, labels by the nearest pixel, both through the same map.
-fn sample(slice: &Slice, settings: &Augmentation, size: usize, random: &mut fastrand::Rng) -> Example {
+/// The geometric part: images linearly, labels by the nearest pixel, all slices through the same map.
+fn sample(stack: &[&Slice], settings: &Augmentation, size: usize, random: &mut fastrand::Rng) -> Example {
+    let slice = stack[0];
     let angle = between(random, -1.0, 1.0) * settings.rotation_degrees.to_radians();
     let scale = between(random, settings.scale[0].ln(), settings.scale[1].ln()).exp();
     let shift = [0; 2].map(|_| between(random, -1.0, 1.0) * settings.shift * size as f32);
@@ -145,11 +169,12 @@ fn sample(slice: &Slice, settings: &Augmentation, size: usize, random: &mut fast
     let centre = [(slice.height as f32 - 1.0) / 2.0, (slice.width as f32 - 1.0) / 2.0];
     // Pictures finer than the network's are averaged first, so that skipping pixels does not make noise.
     let coarse = step.round().max(1.0) as usize;
+    let plane = size * size;
     let mut example = Example {
         size,
-        image: Vec::with_capacity(size * size),
-        labels: Vec::with_capacity(size * size),
-        inside: Vec::with_capacity(size * size),
+        image: vec![0.0; stack.len() * plane],
+        labels: vec![0; stack.len() * plane],
+        inside: vec![false; plane],
     };
     for row in 0..size {
         for column in 0..size {
@@ -166,18 +191,18 @@ fn sample(slice: &Slice, settings: &Augmentation, size: usize, random: &mut fast
                 && nearest[1] >= 0.0
                 && nearest[0] < slice.height as f32
                 && nearest[1] < slice.width as f32;
-            let (grey, label) = if inside {
-                let label = slice.labels[nearest[0] as usize * slice.width + nearest[1] as usize];
-                (interpolated(slice, source_y, source_x, coarse), label)
-            } else if slice.whole {
-                (0.0, 0)
-            } else {
+            let place = row * size + column;
+            example.inside[place] = inside || slice.whole;
+            for (depth, slice) in stack.iter().enumerate() {
                 // A cropped picture goes on as its edge: neither air nor an artificial border.
-                (interpolated(slice, source_y, source_x, coarse), 0)
-            };
-            example.image.push(grey / 255.0);
-            example.labels.push(label);
-            example.inside.push(inside || slice.whole);
+                if inside || !slice.whole {
+                    example.image[depth * plane + place] = interpolated(slice, source_y, source_x, coarse) / 255.0;
+                }
+                if inside {
+                    example.labels[depth * plane + place] =
+                        slice.labels[nearest[0] as usize * slice.width + nearest[1] as usize];
+                }
+            }
         }
     }
     example

@@ -18,6 +18,7 @@ pub(crate) struct Sampler {
     seed: u64,
     batch: usize,
     size: usize,
+    depth: usize,
     augmentation: Augmentation,
 }
 
@@ -56,6 +57,7 @@ impl Sampler {
             seed: config.seed,
             batch: config.schedule.batch,
             size: config.schedule.size,
+            depth: config.network.input_channels,
             augmentation: config.augmentation.clone(),
         }
     }
@@ -74,21 +76,23 @@ impl Sampler {
             .into_par_iter()
             .map(|place| {
                 let mut random = fastrand::Rng::with_seed(mixed(self.seed, step, place as u64));
-                let slice = self.draw(&mut random);
-                (example(slice, &self.augmentation, self.size, random.u64(..)), slice)
+                let (group, index) = self.draw(&mut random);
+                let stack = group.stack(index, self.depth, &mut random);
+                (example(&stack, &self.augmentation, self.size, random.u64(..)), &group.slices[index])
             })
             .collect();
         batch(&examples)
     }
 
-    fn draw(&self, random: &mut fastrand::Rng) -> &Slice {
+    fn draw(&self, random: &mut fastrand::Rng) -> (&Group, usize) {
         let total: f64 = self.sources.iter().map(|group| group.weight).sum();
         let mut place = random.f64() * total;
         let group = self.sources.iter().find(|group| {
             place -= group.weight;
             place < 0.0
         });
-        group.unwrap_or(&self.sources[0]).draw(random)
+        let group = group.unwrap_or(&self.sources[0]);
+        (group, group.draw(random))
     }
 }
 
@@ -107,7 +111,7 @@ impl Group {
     }
 
     /// Draws a volume by the square root of its slices (long scans are repetitive), then one of its slices.
-    fn draw(&self, random: &mut fastrand::Rng) -> &Slice {
+    fn draw(&self, random: &mut fastrand::Rng) -> usize {
         let wanted = match self.lesion_share {
             Some(share) if random.f64() < share => &self.with_lesion,
             Some(_) => &self.without_lesion,
@@ -121,7 +125,32 @@ impl Group {
             place < 0.0
         });
         let volume = volume.unwrap_or(&volumes[0]);
-        &self.slices[volume[random.usize(..volume.len())]]
+        volume[random.usize(..volume.len())]
+    }
+
+    /// A slice between its neighbours, `depth` in all: mostly the next ones, at times further ones or the slice itself again,
+    /// because most sets do not tell how far apart slices are; either way up.
+    fn stack(&self, index: usize, depth: usize, random: &mut fastrand::Rng) -> Vec<&Slice> {
+        if depth == 1 {
+            return vec![&self.slices[index]];
+        }
+        let apart = [0, 1, 1, 1, 1, 1, 2, 2][random.usize(..8)] * if random.bool() { 1 } else { -1 };
+        let volume = &self.slices[index].volume;
+        let seen = |place: usize| {
+            let wanted = index as isize + (place as isize - (depth / 2) as isize) * apart;
+            let towards = (wanted - index as isize).signum();
+            // Where the scan ends, its last slice is repeated.
+            let mut at = index as isize;
+            while at != wanted {
+                let next = usize::try_from(at + towards).ok().and_then(|next| self.slices.get(next));
+                if next.is_none_or(|next| next.volume != *volume) {
+                    break;
+                }
+                at += towards;
+            }
+            &self.slices[at as usize]
+        };
+        (0..depth).map(seen).collect()
     }
 }
 
@@ -137,9 +166,10 @@ pub(crate) fn batch(examples: &[(Example, &Slice)]) -> (Images, Target) {
     let mut known = truth.clone();
     let planes = truth.chunks_mut(channels * pixels).zip(known.chunks_mut(channels * pixels));
     for ((example, slice), (truth, known)) in examples.iter().zip(planes) {
-        let lesion_weights = emphasis::weights(&example.labels, size, 2);
+        let labels = example.middle_labels();
+        let lesion_weights = emphasis::weights(labels, size, 2);
         for i in (0..pixels).filter(|i| example.inside[*i]) {
-            let bits = example.labels[i];
+            let bits = labels[i];
             // Where there is no lesion there is no consolidation, whatever the set tells of kinds.
             let knows = [slice.known.lung, true, slice.known.consolidation || bits & 2 == 0];
             for channel in 0..channels {
@@ -150,7 +180,7 @@ pub(crate) fn batch(examples: &[(Example, &Slice)]) -> (Images, Target) {
         }
     }
     let data = examples.iter().flat_map(|(example, _)| example.image.iter().copied()).collect();
-    let images = Images { shape: [examples.len(), 1, size, size], data };
+    let images = Images { shape: [examples.len(), examples[0].0.depth(), size, size], data };
     (images, Target { batch: examples.len(), channels, pixels, truth, known })
 }
 

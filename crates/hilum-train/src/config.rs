@@ -143,8 +143,11 @@ impl TrainConfig {
         {
             return Err(TrainError::Config(format!("schedule: size must be a multiple of {}", divisor[1])));
         }
-        if self.network.input_channels != 1 || self.network.output_channels != crate::cases::CHANNELS.len() {
-            return fail("network: these data sets have one grey value and three masks per pixel");
+        if self.network.input_channels.is_multiple_of(2) || self.network.output_channels != crate::cases::CHANNELS.len()
+        {
+            return fail(
+                "network: input_channels is one slice and as many above as below it, output_channels three masks",
+            );
         }
         if self.data.is_empty() || self.data.iter().any(|source| source.weight.is_nan() || source.weight <= 0.0) {
             return fail("data: at least one source, each with a positive weight");

@@ -244,9 +244,14 @@ impl Predictor<'_> {
         let size = [height.div_ceil(factor), width.div_ceil(factor)];
         let input = &self.model.card.input;
         let results = Mutex::new(vec![Vec::new(); volume.len()]);
+        let input_channels = self.runtime.graph().input_channels();
         let fill = |index: usize, out: &mut [f32]| {
-            let image = &volume[index].image;
-            for (i, out) in out.iter_mut().enumerate() {
+            let spacing_mm = volume[0].spacing_mm.map(|mm| mm[0]);
+            let seen = input.slices_seen(input_channels, index, volume.len(), spacing_mm);
+            let planes = seen.zip(out.chunks_exact_mut(size[0] * size[1]));
+            for ((i, out), image) in
+                planes.flat_map(|(seen, out)| out.iter_mut().enumerate().zip(std::iter::repeat(&volume[seen].image)))
+            {
                 let (row, column) = (i / size[1] * factor, i % size[1] * factor);
                 let rows = row..(row + factor).min(height);
                 let columns = column..(column + factor).min(width);

@@ -13,7 +13,7 @@ use crate::kernels::{self, BlockShape, ConvShape, Gradients, Norm, Shape4};
 /// Operations with kernels of our own.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FastOps: Backend {
-    /// See [`ConvShape`].
+    /// See [`kernels::conv`].
     fn fast_conv(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -45,6 +45,11 @@ fn flat(data: Vec<f32>, shape: &[usize]) -> Flat {
     Flat::from_data(TensorData::new(data, shape.to_vec()))
 }
 
+fn conv_output(shape: &ConvShape) -> Shape4 {
+    let [_, rows, columns] = shape.output_size();
+    [shape.images, shape.out_channels, rows, columns]
+}
+
 /// The values in row-major order.
 fn values(tensor: &Flat) -> Flat {
     tensor.to_contiguous()
@@ -53,7 +58,7 @@ fn values(tensor: &Flat) -> Flat {
 impl FastOps for Flex {
     fn fast_conv(x: Flat, weight: Flat, bias: Flat, shape: ConvShape) -> Flat {
         let (x, weight, bias) = (values(&x), values(&weight), values(&bias));
-        flat(shape.forward(x.storage(), weight.storage(), bias.storage()), &shape.output())
+        flat(kernels::conv(&shape, x.storage(), weight.storage(), bias.storage()), &conv_output(&shape))
     }
 
     fn fast_block(x: Flat, weight: Flat, bias: Flat, shape: BlockShape) -> Flat {
@@ -74,11 +79,11 @@ trait Slopes: Clone + Send + std::fmt::Debug + 'static {
 
 impl Slopes for ConvShape {
     fn backward(&self, x: &[f32], weight: &[f32], slope: &[f32], wants_input: bool) -> Gradients {
-        ConvShape::backward(self, x, weight, slope, wants_input)
+        kernels::conv_backward(self, x, weight, slope, wants_input)
     }
 
     fn input(&self) -> Shape4 {
-        self.input
+        [self.images, self.in_channels, self.size[1], self.size[2]]
     }
 }
 
@@ -171,7 +176,16 @@ pub(crate) fn conv(
     padding: [usize; 2],
 ) -> Tensor<4> {
     let [out_channels, _, high, wide] = weight.dims();
-    let shape = ConvShape { input: x.dims(), out_channels, kernel: [high, wide], stride, padding };
+    let [images, in_channels, rows, columns] = x.dims();
+    let shape = ConvShape {
+        images,
+        in_channels,
+        out_channels,
+        size: [1, rows, columns],
+        kernel: [1, high, wide],
+        stride: [1, stride[0], stride[1]],
+        padding: [0, padding[0], padding[1]],
+    };
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(Dispatch::fast_conv(x, weight, bias, shape))
 }

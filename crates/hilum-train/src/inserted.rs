@@ -2,7 +2,7 @@
 //! and the haze over most of a lung.
 //!
 //! The idea is that of lesion synthesis (Yao et al., NormNet, IEEE TMI 2021, doi:10.1109/TMI.2021.3069183), reduced to
-//! what a slice needs: an ellipse with a wavering border, a blurred edge and an uneven inside pulls the grey of the
+//! what slices need: an ellipsoid with a wavering border, a blurred edge and an uneven inside pulls the grey of the
 //! lung towards that of soft tissue. Vessels are brighter than the pull and stay visible, as they do in ground-glass.
 
 use crate::augment::{Example, between, box_mean};
@@ -13,6 +13,8 @@ const RADIUS: [f32; 3] = [1.8, 6.0, 45.0];
 /// Share of the way from lung to soft tissue at the heart of the faintest and the densest lesion. Denser ones were tried:
 /// the network then took spleen and fat below the lungs for consolidated lung, and lobar pneumonia none the better.
 const OPACITY: [f32; 2] = [0.14, 0.75];
+/// From one slice of a stack to the next, in pixels of about 1.4 mm: sets do not tell, so it is drawn.
+const SLICES_APART: [f32; 2] = [0.8, 4.0];
 /// At most so many in one slice.
 const COUNT_MAX: usize = 3;
 
@@ -20,7 +22,8 @@ const COUNT_MAX: usize = 3;
 ///
 /// An example that shows no lung is left alone. `labels` has the bits of [`crate::Slice::labels`].
 pub(crate) fn insert(example: &mut Example, random: &mut fastrand::Rng) {
-    let healthy: Vec<usize> = (0..example.labels.len()).filter(|i| example.labels[*i] & 3 == 1).collect();
+    let labels = example.middle_labels();
+    let healthy: Vec<usize> = (0..labels.len()).filter(|i| labels[*i] & 3 == 1).collect();
     let Some(tissue) = soft_tissue(example, &healthy) else { return };
     for _ in 0..random.usize(1..=COUNT_MAX) {
         draw(example, healthy[random.usize(..healthy.len())], tissue, random);
@@ -29,13 +32,14 @@ pub(crate) fn insert(example: &mut Example, random: &mut fastrand::Rng) {
 
 /// The grey of soft tissue: the median of what is brighter than most lung and is not lung. None where nothing is.
 fn soft_tissue(example: &Example, healthy: &[usize]) -> Option<f32> {
-    let mut lung: Vec<f32> = healthy.iter().map(|i| example.image[*i]).collect();
+    let middle = example.depth() / 2 * example.inside.len();
+    let mut lung: Vec<f32> = healthy.iter().map(|i| example.image[middle + i]).collect();
     if lung.len() < 200 {
         return None;
     }
     let dense_lung = median(&mut lung, 0.8);
-    let around = (0..example.image.len()).filter(|i| example.inside[*i] && example.labels[*i] & 1 == 0);
-    let mut bright: Vec<f32> = around.map(|i| example.image[i]).filter(|v| *v > dense_lung + 0.1).collect();
+    let around = (0..example.inside.len()).filter(|i| example.inside[*i] && example.labels[middle + i] & 1 == 0);
+    let mut bright: Vec<f32> = around.map(|i| example.image[middle + i]).filter(|v| *v > dense_lung + 0.1).collect();
     (bright.len() > 200).then(|| median(&mut bright, 0.5))
 }
 
@@ -54,6 +58,11 @@ fn draw(example: &mut Example, centre: usize, tissue: f32, random: &mut fastrand
     let short = (long * between(random, 0.45, 1.0)).max(RADIUS[0]);
     let (sin, cos) = (std::f32::consts::PI * random.f32()).sin_cos();
     let edge = between(random, 0.2, 0.7);
+    // How far the slices are from the lesion's middle, as a share of its half axis across them.
+    let across = long * between(random, 0.6, 1.2);
+    let depth = example.depth();
+    let apart = if depth == 1 { 0.0 } else { between(random, SLICES_APART[0], SLICES_APART[1]) / across };
+    let middle_at = if depth == 1 { 0.0 } else { between(random, -0.8, 0.8) };
     // The border wavers with two to five lobes around.
     let waves: [[f32; 3]; 3] =
         std::array::from_fn(|i| [between(random, 0.0, 0.22), (i + 2) as f32, std::f32::consts::TAU * random.f32()]);
@@ -73,17 +82,20 @@ fn draw(example: &mut Example, centre: usize, tissue: f32, random: &mut fastrand
             let (u, v) = ((cos * dx + sin * dy) / long, (cos * dy - sin * dx) / short);
             let angle = v.atan2(u);
             let border: f32 = 1.0 + waves.iter().map(|[a, n, phase]| a * (n * angle + phase).sin()).sum::<f32>();
-            let inside = ((border - u.hypot(v)) / edge + 0.5).clamp(0.0, 1.0);
-            let at = y * size + x;
-            if inside == 0.0 || example.labels[at] & 1 == 0 {
-                continue;
-            }
             let place = (y + reach - row as usize) * patch + x + reach - column as usize;
-            let share = (opacity * inside * (1.0 + unevenness * grain[place])).clamp(0.0, 0.97);
-            let grey = &mut example.image[at];
-            *grey += share * (tissue - *grey).max(0.0);
-            if inside >= 0.5 {
-                example.labels[at] |= 2;
+            for slice in 0..depth {
+                let w = middle_at + (slice as f32 - (depth / 2) as f32) * apart;
+                let inside = ((border - u.hypot(v).hypot(w)) / edge + 0.5).clamp(0.0, 1.0);
+                let at = (slice * size + y) * size + x;
+                if inside == 0.0 || example.labels[at] & 1 == 0 {
+                    continue;
+                }
+                let share = (opacity * inside * (1.0 + unevenness * grain[place])).clamp(0.0, 0.97);
+                let grey = &mut example.image[at];
+                *grey += share * (tissue - *grey).max(0.0);
+                if inside >= 0.5 {
+                    example.labels[at] |= 2;
+                }
             }
         }
     }
@@ -124,6 +136,32 @@ mod tests {
             drawn += rise.len();
         }
         assert!((1_000..50_000).contains(&drawn));
+    }
+
+    #[test]
+    fn a_lesion_goes_on_in_the_neighbouring_slices_and_ends() {
+        let flat = chest();
+        let three = Example {
+            image: flat.image.repeat(3),
+            labels: flat.labels.repeat(3),
+            inside: flat.inside.clone(),
+            size: flat.size,
+        };
+        let plane = flat.labels.len();
+        let (mut goes_on, mut ends) = (0, 0);
+        for seed in 0..50 {
+            let mut example = three.clone();
+            insert(&mut example, &mut fastrand::Rng::with_seed(seed));
+            let drawn: Vec<usize> = example
+                .labels
+                .chunks(plane)
+                .map(|labels| labels.iter().zip(&flat.labels).filter(|(a, b)| a > b).count())
+                .collect();
+            assert_eq!(example.middle_labels(), &example.labels[plane..2 * plane]);
+            goes_on += usize::from(drawn[0] > 0 || drawn[2] > 0);
+            ends += usize::from(2 * drawn[0].min(drawn[2]) < drawn[1]);
+        }
+        assert!(goes_on > 10 && ends > 5, "{goes_on} go on, {ends} are ending");
     }
 
     #[test]

@@ -1,26 +1,21 @@
 //! Convolution, transposed convolution and batch normalisation with rectifier on the CPU, forward and back.
 //!
-//! Burn's `flex` backend spends most of a training step moving data: it changes the layout of every activation and
-//! unrolls whole batches. These kernels keep `[image, channel, row, column]`, unroll a few rows at a time into a buffer
-//! that stays in the cache, and leave the products to `matrixmultiply`. All sums run in a fixed order, so the same step
-//! gives the same numbers whatever the number of threads.
+//! Burn's `flex` backend spends most of a training step moving data. Convolutions run on the kernels of the inference
+//! engine instead, transposed ones as products of matrices. All sums run in a fixed order, so the same step gives the same
+//! numbers whatever the number of threads.
+
+use std::sync::{Arc, OnceLock};
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// `[images, channels, rows, columns]`.
 pub(crate) type Shape4 = [usize; 4];
 
-/// A square-kernel convolution.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct ConvShape {
-    pub(crate) input: Shape4,
-    pub(crate) out_channels: usize,
-    pub(crate) kernel: [usize; 2],
-    pub(crate) stride: [usize; 2],
-    pub(crate) padding: [usize; 2],
-}
+/// A convolution of `[image, channel, row, column]`.
+pub(crate) type ConvShape = hilum_nn::Convolution;
 
 /// Gradients by input, weight and bias.
 pub(crate) struct Gradients {
@@ -30,153 +25,35 @@ pub(crate) struct Gradients {
     pub(crate) bias: Vec<f32>,
 }
 
-/// Floats of the unrolled tile: 1 MB, within a core's second-level cache.
-const TILE: usize = 1 << 18;
+/// The threads of the convolutions: as many as Rayon's own, which wait meanwhile.
+fn pool() -> &'static Arc<ThreadPool> {
+    static POOL: OnceLock<Arc<ThreadPool>> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let pool = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+        Arc::new(pool.expect("threads can be started, as Rayon's own were"))
+    })
+}
 
-impl ConvShape {
-    pub(crate) fn output(&self) -> Shape4 {
-        let size =
-            |axis: usize| (self.input[2 + axis] + 2 * self.padding[axis] - self.kernel[axis]) / self.stride[axis] + 1;
-        [self.input[0], self.out_channels, size(0), size(1)]
-    }
+/// See [`hilum_nn::Convolution::forward`].
+pub(crate) fn conv(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
+    shape.forward(pool(), x, weight, bias).expect("`check_trainable` let it pass")
+}
 
-    /// Length of one unrolled column.
-    fn taps(&self) -> usize {
-        self.input[1] * self.kernel[0] * self.kernel[1]
-    }
-
-    /// Output rows per tile.
-    fn tile_rows(&self) -> usize {
-        let [_, _, rows, columns] = self.output();
-        (TILE / (self.taps() * columns)).clamp(1, rows)
-    }
-
-    /// Output columns `[low, high)` whose tap at `offset` (before padding) lies within the input.
-    fn inside(&self, axis: usize, offset: usize) -> (usize, usize) {
-        let (stride, padding) = (self.stride[axis], self.padding[axis]);
-        let low = padding.saturating_sub(offset).div_ceil(stride);
-        let high = (self.input[2 + axis] + padding).saturating_sub(offset).div_ceil(stride);
-        (low, high.min(self.output()[2 + axis]))
-    }
-
-    /// Calls `copy(tap row of the buffer, place in it, first input index, count)` for every run of a tile.
-    fn runs(&self, first_row: usize, rows: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let [_, channels, in_rows, in_columns] = self.input;
-        let columns = self.output()[3];
-        let mut tap = 0;
-        for channel in 0..channels {
-            for ky in 0..self.kernel[0] {
-                let (row_low, row_high) = self.inside(0, ky);
-                for kx in 0..self.kernel[1] {
-                    let (low, high) = self.inside(1, kx);
-                    if low < high {
-                        for row in first_row.max(row_low)..(first_row + rows).min(row_high) {
-                            let y = row * self.stride[0] + ky - self.padding[0];
-                            let x = low * self.stride[1] + kx - self.padding[1];
-                            let source = (channel * in_rows + y) * in_columns + x;
-                            visit(tap, (row - first_row) * columns + low, source, high - low);
-                        }
-                    }
-                    tap += 1;
-                }
-            }
-        }
-    }
-
-    fn unroll(&self, image: &[f32], first_row: usize, rows: usize, buffer: &mut [f32]) {
-        let width = rows * self.output()[3];
-        let step = self.stride[1];
-        buffer[..self.taps() * width].fill(0.0);
-        self.runs(first_row, rows, |tap, place, source, count| {
-            let out = &mut buffer[tap * width + place..][..count];
-            match step {
-                1 => out.copy_from_slice(&image[source..source + count]),
-                _ => out.iter_mut().zip(image[source..].iter().step_by(step)).for_each(|(o, v)| *o = *v),
-            }
-        });
-    }
-
-    /// Adds the buffer back to where [`ConvShape::unroll`] took it from.
-    fn roll(&self, buffer: &[f32], first_row: usize, rows: usize, image: &mut [f32]) {
-        let width = rows * self.output()[3];
-        let step = self.stride[1];
-        self.runs(first_row, rows, |tap, place, source, count| {
-            let values = &buffer[tap * width + place..][..count];
-            match step {
-                1 => image[source..source + count].iter_mut().zip(values).for_each(|(o, v)| *o += *v),
-                _ => image[source..].iter_mut().step_by(step).zip(values).for_each(|(o, v)| *o += *v),
-            }
-        });
-    }
-
-    pub(crate) fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-        let [images, out_channels, rows, columns] = self.output();
-        let (pixels, taps, tile) = (rows * columns, self.taps(), self.tile_rows());
-        let weight = matrix(weight, out_channels, taps);
-        let mut out = vec![0.0; images * out_channels * pixels];
-        out.par_chunks_mut(out_channels * pixels).zip(x.par_chunks(x.len() / images)).for_each(|(out, image)| {
-            out.chunks_mut(pixels).zip(bias).for_each(|(plane, bias)| plane.fill(*bias));
-            let mut out = matrix_mut(out, out_channels, pixels);
-            let mut buffer = vec![0.0; taps * tile * columns];
-            for first in (0..rows).step_by(tile) {
-                let count = tile.min(rows - first);
-                self.unroll(image, first, count, &mut buffer);
-                let unrolled = matrix(&buffer[..taps * count * columns], taps, count * columns);
-                let mut part = out.slice_mut(s![.., first * columns..(first + count) * columns]);
-                general_mat_mul(1.0, &weight, &unrolled, 1.0, &mut part);
-            }
-        });
-        out
-    }
-
-    pub(crate) fn backward(&self, x: &[f32], weight: &[f32], slope: &[f32], wants_input: bool) -> Gradients {
-        let [images, out_channels, rows, columns] = self.output();
-        let (pixels, taps, tile) = (rows * columns, self.taps(), self.tile_rows());
-        let weight_view = matrix(weight, out_channels, taps);
-        let image_values = x.len() / images;
-        let mut input = vec![0.0; if wants_input { x.len() } else { 0 }];
-        // Without a gradient by the input, every image gets an empty part of it.
-        let mut parts: Vec<&mut [f32]> = match wants_input {
-            true => input.chunks_mut(image_values).collect(),
-            false => (0..images).map(|_| Default::default()).collect(),
-        };
-        let per_image: Vec<Vec<f32>> = parts
-            .par_iter_mut()
-            .enumerate()
-            .map(|(index, input)| {
-                let image = &x[index * image_values..][..image_values];
-                let slope =
-                    matrix(&slope[index * out_channels * pixels..][..out_channels * pixels], out_channels, pixels);
-                let mut gradient = vec![0.0; weight.len()];
-                let mut buffer = vec![0.0; taps * tile * columns];
-                for first in (0..rows).step_by(tile) {
-                    let count = tile.min(rows - first);
-                    let slope = slope.slice(s![.., first * columns..(first + count) * columns]);
-                    self.unroll(image, first, count, &mut buffer);
-                    let used = &mut buffer[..taps * count * columns];
-                    let unrolled = matrix(used, taps, count * columns);
-                    general_mat_mul(
-                        1.0,
-                        &slope,
-                        &unrolled.t(),
-                        1.0,
-                        &mut matrix_mut(&mut gradient, out_channels, taps),
-                    );
-                    if wants_input {
-                        let mut rolled = matrix_mut(used, taps, count * columns);
-                        general_mat_mul(1.0, &weight_view.t(), &slope, 0.0, &mut rolled);
-                        self.roll(used, first, count, input);
-                    }
-                }
-                gradient
-            })
-            .collect();
-        let mut total = vec![0.0; weight.len()];
-        for gradient in &per_image {
-            total.iter_mut().zip(gradient).for_each(|(t, g)| *t += g);
-        }
-        Gradients { input, weight: total, bias: plane_sums(slope, out_channels, pixels) }
-    }
+/// Gradients of [`conv`], that by the input only if asked for.
+pub(crate) fn conv_backward(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    slope: &[f32],
+    wants_input: bool,
+) -> Gradients {
+    let input = match wants_input {
+        true => shape.input_gradient(pool(), weight, slope).expect("`check_trainable` let it pass"),
+        false => Vec::new(),
+    };
+    let pixels = shape.output_size().iter().product();
+    let bias = plane_sums(slope, shape.out_channels, pixels);
+    Gradients { input, weight: shape.weight_gradient(pool(), x, slope), bias }
 }
 
 /// A transposed convolution whose stride is its kernel: every pixel becomes a block.
@@ -417,69 +294,6 @@ mod tests {
                 let found = f64::from(gradient[place]);
                 assert!((numeric - found).abs() < 2e-3 * (1.0 + numeric.abs()), "{which}[{place}]: {numeric}, {found}");
             }
-        }
-    }
-
-    /// The definition of a convolution, one product at a time.
-    fn plain_conv(shape: &ConvShape, x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-        let [images, channels, rows, columns] = shape.input;
-        let [_, outs, out_rows, out_columns] = shape.output();
-        let [high, wide] = shape.kernel;
-        let mut result = Vec::new();
-        for (n, o, r, c) in (0..images * outs * out_rows * out_columns).map(|i| {
-            (
-                i / (outs * out_rows * out_columns),
-                i / (out_rows * out_columns) % outs,
-                i / out_columns % out_rows,
-                i % out_columns,
-            )
-        }) {
-            let mut sum = bias[o];
-            for (i, ky, kx) in (0..channels * high * wide).map(|t| (t / (high * wide), t / wide % high, t % wide)) {
-                let y = (r * shape.stride[0] + ky).wrapping_sub(shape.padding[0]);
-                let x_at = (c * shape.stride[1] + kx).wrapping_sub(shape.padding[1]);
-                if y < rows && x_at < columns {
-                    sum += x[((n * channels + i) * rows + y) * columns + x_at]
-                        * weight[((o * channels + i) * high + ky) * wide + kx];
-                }
-            }
-            result.push(sum);
-        }
-        result
-    }
-
-    #[test]
-    fn convolutions_agree_with_the_definition_and_their_slopes_with_differences() {
-        for (input, kernel, stride, padding) in [
-            ([2, 3, 7, 6], [3, 3], [1, 1], [1, 1]),
-            ([1, 2, 8, 10], [3, 3], [2, 2], [1, 1]),
-            ([2, 4, 5, 5], [1, 1], [1, 1], [0, 0]),
-            ([1, 1, 6, 9], [5, 3], [1, 3], [2, 0]),
-        ] {
-            let shape = ConvShape { input, out_channels: 4, kernel, stride, padding };
-            let x = values(input.iter().product(), 1);
-            let weight = values(4 * input[1] * kernel[0] * kernel[1], 2);
-            let bias = values(4, 3);
-            let out = shape.forward(&x, &weight, &bias);
-            for (found, expected) in out.iter().zip(plain_conv(&shape, &x, &weight, &bias)) {
-                assert!((found - expected).abs() < 1e-4, "{shape:?}: {found} against {expected}");
-            }
-            let slope = values(out.len(), 4);
-            let gradients = shape.backward(&x, &weight, &slope, true);
-            check([x, weight, bias], &slope, gradients, 1e-2, |x, w, b| shape.forward(x, w, b));
-        }
-    }
-
-    #[test]
-    fn tiles_make_no_difference() {
-        // 64 channels of 3x3 on 200 columns: two rows per tile.
-        let shape =
-            ConvShape { input: [1, 64, 5, 200], out_channels: 2, kernel: [3, 3], stride: [1, 1], padding: [1, 1] };
-        assert_eq!(shape.tile_rows(), 2);
-        let (x, weight) = (values(64 * 1000, 5), values(2 * 64 * 9, 6));
-        let out = shape.forward(&x, &weight, &[0.0, 1.0]);
-        for (found, expected) in out.iter().zip(plain_conv(&shape, &x, &weight, &[0.0, 1.0])) {
-            assert!((found - expected).abs() < 1e-4);
         }
     }
 

@@ -67,11 +67,17 @@ impl Layout {
             for (r, row) in blocked.chunks_exact_mut(self.row_len()).enumerate() {
                 self.clear_margins(row);
                 let (voxels, _) = row[self.columns()].as_chunks_mut::<LANES>();
-                for (x, voxel) in voxels.iter_mut().enumerate() {
-                    for lane in 0..channels {
-                        voxel[lane] = planar[((first + lane) * rows + r) * width + x];
+                // Sixteen columns of a channel at a time: channels often lie powers of two apart, where lines of the cache
+                // push one another out.
+                for (x, voxels) in voxels.chunks_mut(LANES).enumerate() {
+                    for lane in 0..LANES {
+                        if lane >= channels {
+                            voxels.iter_mut().for_each(|voxel| voxel[lane] = 0.0);
+                            continue;
+                        }
+                        let values = &planar[((first + lane) * rows + r) * width + x * LANES..][..voxels.len()];
+                        voxels.iter_mut().zip(values).for_each(|(voxel, value)| voxel[lane] = *value);
                     }
-                    voxel[channels..].fill(0.0);
                 }
             }
         }
@@ -80,12 +86,16 @@ impl Layout {
     /// Reads a value into `[channel][slice][row][column]`.
     pub(crate) fn unpack(&self, blocked: &[f32], planar: &mut [f32]) {
         let (rows, width) = (self.rows(), self.size[2]);
-        for (channel, planar) in planar.chunks_exact_mut(rows * width).enumerate() {
-            let blocked = &blocked[channel / LANES * self.block_len()..][..self.block_len()];
-            for (row, planar) in blocked.chunks_exact(self.row_len()).zip(planar.chunks_exact_mut(width)) {
+        for (block, planar) in planar.chunks_mut(LANES * rows * width).enumerate() {
+            let blocked = &blocked[block * self.block_len()..][..self.block_len()];
+            for (r, row) in blocked.chunks_exact(self.row_len()).enumerate() {
                 let (voxels, _) = row[self.columns()].as_chunks::<LANES>();
-                for (voxel, value) in voxels.iter().zip(planar) {
-                    *value = voxel[channel % LANES];
+                // As in `pack`.
+                for (x, voxels) in voxels.chunks(LANES).enumerate() {
+                    for (lane, plane) in planar.chunks_exact_mut(rows * width).enumerate() {
+                        let values = &mut plane[r * width + x * LANES..][..voxels.len()];
+                        values.iter_mut().zip(voxels).for_each(|(value, voxel)| *value = voxel[lane]);
+                    }
                 }
             }
         }

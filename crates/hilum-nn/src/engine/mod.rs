@@ -16,10 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use plan::ExecutionPlan;
 pub use precision::{Calibration, Precision};
 
-use crate::graph::Graph;
+use crate::graph::{Graph, GraphError};
 use crate::kernels::{Kernel, KernelSet};
 use crate::weights::{Weights, WeightsError};
 use execute::{Workers, Workspace, run};
+pub(crate) use layout::Layout;
 use program::{Choices, Program};
 
 /// How convolutions may be computed.
@@ -58,6 +59,9 @@ pub enum EngineError {
     /// The weights do not belong to the network.
     #[error("the weights do not fit the network")]
     Weights(#[from] WeightsError),
+    /// The layers do not fit together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// The kernels asked for need another processor.
     #[error("the {kernel} kernels cannot run here: {reason}")]
     KernelUnavailable {

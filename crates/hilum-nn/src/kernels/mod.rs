@@ -9,6 +9,7 @@
 //! the vector kernels rely on, and it can only be made for an instruction set this processor has.
 
 mod depthwise;
+mod gradient;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -23,6 +24,7 @@ mod x86;
 mod x86_reduced;
 
 pub(crate) use depthwise::DepthwiseRow;
+pub(crate) use gradient::WeightSums;
 pub(crate) use reduced::{Number, Quantiser, ReducedRow, ReducedTap, bf16};
 pub(crate) use rows::{MaximumRow, MeasureRow, ScaleRow};
 pub(crate) use winograd::{InputTiles, OutputTiles, POSITIONS, TILE, WINDOW, transform_filter};
@@ -336,6 +338,23 @@ impl KernelSet {
             }
             _ => reduced::quantise(quantiser, input, output),
         }
+    }
+
+    /// Sums of [`WeightSums`] that fit the registers.
+    pub(crate) fn sums_at_once(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => 24,
+            _ => 6,
+        }
+    }
+
+    /// Sums products of inputs and slopes.
+    ///
+    /// # Panics
+    /// If a slice is too short, which is a bug of the caller.
+    pub(crate) fn weight_sums<const TAPS: usize, const CHANNELS: usize>(self, job: WeightSums<'_, TAPS, CHANNELS>) {
+        self.run(job);
     }
 
     /// Transforms inputs for Winograd's products.

@@ -67,7 +67,7 @@ fn image_and_mask_are_moved_alike() {
     let geometric = Augmentation { tone: 0.0, local_contrast: 0.0, noise: 0.0, blur: 0.0, ..Augmentation::default() };
     for (width, height) in [(96, 96), (80, 110)] {
         for seed in 0..20 {
-            let made = example(&slice(width, height), &geometric, 96, seed);
+            let made = example(&[&slice(width, height)], &geometric, 96, seed);
             let bright = made.image.iter().map(|v| *v > 100.0 / 255.0);
             let (mut both, mut either) = (0, 0);
             for (bright, label) in bright.zip(&made.labels) {
@@ -85,9 +85,9 @@ fn image_and_mask_are_moved_alike() {
 fn augmentation_follows_its_seed_and_can_be_none() {
     let slice = slice(96, 96);
     let strong = Augmentation::default();
-    assert_eq!(example(&slice, &strong, 96, 5), example(&slice, &strong, 96, 5));
-    assert_ne!(example(&slice, &strong, 96, 5).image, example(&slice, &strong, 96, 6).image);
-    let plain = example(&slice, &Augmentation::none(), 96, 5);
+    assert_eq!(example(&[&slice], &strong, 96, 5), example(&[&slice], &strong, 96, 5));
+    assert_ne!(example(&[&slice], &strong, 96, 5).image, example(&[&slice], &strong, 96, 6).image);
+    let plain = example(&[&slice], &Augmentation::none(), 96, 5);
     assert_eq!(plain.labels, slice.labels);
     assert!(plain.image.iter().zip(&slice.image).all(|(v, byte)| (v - f32::from(*byte) / 255.0).abs() < 1e-6));
 }
