@@ -76,6 +76,8 @@ pub struct Model {
     pub sha256: String,
     /// File name of its card, which tells of its training, its performance and its intended use.
     pub card: String,
+    /// What computed it, and with which numbers; other processors and numbers may move a result in its last digits.
+    pub computed_by: Option<String>,
     /// What it was used for in this study.
     pub purpose: Option<String>,
     /// Licence of its weights.

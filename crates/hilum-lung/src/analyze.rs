@@ -6,7 +6,7 @@ use hilum_findings::{
     Classification, Findings, FindingsInput, Fissure, FissureConfidence, KindMethod, MeasureError,
     Model as ModelFinding, NotKnown, Note, OutOfDistribution, Severity, Software, Timings, measure,
 };
-use hilum_nn::{Engine, EngineError, EngineOptions, Model, ModelCard, Runtime};
+use hilum_nn::{EngineError, EngineOptions, Model, ModelCard, Runtime};
 use hilum_volume::{AxisOrder, LabelMap, Orientation, Volume};
 use rayon::prelude::*;
 
@@ -49,7 +49,8 @@ impl LesionNetwork {
     /// # Errors
     /// [`NetworkError`] if the model predicts something else or cannot run.
     pub fn new(model: Model, threads: usize) -> Result<Self, NetworkError> {
-        let engine = Engine::new(&model.graph, &model.weights, EngineOptions { threads, ..EngineOptions::default() })?;
+        let engine =
+            model.engine(EngineOptions { threads, precision: model.precision(), ..EngineOptions::default() })?;
         Self::on(Box::new(engine), model.card)
     }
 
@@ -179,7 +180,7 @@ pub fn analyze(
     let mut findings = Findings::analysed(FindingsInput {
         product: PRODUCT.into(),
         software,
-        models: vec![describe(network.card())],
+        models: vec![describe(network)],
         series: study.series.clone(),
         measurements: &measured,
         kind_method: KindMethod::HuThreshold,
@@ -243,12 +244,14 @@ fn joined(mut lobes: LabelMap, lesions: &LabelMap) -> LabelMap {
     lobes
 }
 
-fn describe(card: &ModelCard) -> ModelFinding {
+fn describe(network: &LesionNetwork) -> ModelFinding {
+    let card = &network.card;
     ModelFinding {
         name: card.name.clone(),
         version: card.version.clone(),
         sha256: card.weights.sha256.clone(),
         card: format!("{}/card.toml", card.name),
+        computed_by: Some(network.runtime.name()),
         purpose: Some("Lungs and lesions, slice by slice.".into()),
         licence: Some(card.licence.clone()),
         limits: card.limits.clone(),

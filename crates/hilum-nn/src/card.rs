@@ -3,8 +3,11 @@
 //! Training writes the card, inference reads the same type. The intensity map, the pixel size, the meaning of every
 //! output channel and its threshold are here and not in code. A card belongs to exactly one weight file, by its hash.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{Calibration, Engine, EngineError, EngineOptions, Precision};
 use crate::graph::{Dims, Graph, GraphError};
 use crate::unet::UNet;
 use crate::weights::{Weights, WeightsError, sha256_hex};
@@ -33,6 +36,9 @@ pub struct ModelCard {
     pub network: UNet,
     /// What it learned from and was measured on.
     pub data: Vec<Data>,
+    /// Whether and how it can be computed in 8-bit integers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8: Option<Int8>,
     /// How it was trained: free keys.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub training: toml::Table,
@@ -123,6 +129,29 @@ impl Output {
     }
 }
 
+/// What 8-bit convolutions need to know, and what they cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Int8 {
+    /// Which inputs the ranges were seen on, and which patients the change was measured on.
+    pub measured_on: String,
+    /// By output: the mean Dice with 8-bit convolutions less the mean Dice with `f32`.
+    pub dice_change: BTreeMap<String, f64>,
+    /// The range of what each convolution reads.
+    pub calibration: Calibration,
+}
+
+/// Largest change of a mean Dice with which small numbers count as costing nothing.
+const DICE_CHANGE_MAX: f64 = 0.001;
+
+impl Int8 {
+    /// Whether no output's mean Dice moved by more than 0.001, so that 8-bit convolutions are the default.
+    #[must_use]
+    pub fn costs_nothing(&self) -> bool {
+        self.dice_change.values().all(|change| change.abs() <= DICE_CHANGE_MAX)
+    }
+}
+
 /// A data set and the part it played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,6 +209,29 @@ pub struct Model {
     pub graph: Graph,
     /// The weights, of exactly this network.
     pub weights: Weights,
+}
+
+impl Model {
+    /// What convolutions are computed with unless something else is asked for: 8-bit integers where the card says that they
+    /// cost nothing and this processor has instructions for them, else `f32`.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        match &self.card.int8 {
+            Some(int8) if int8.costs_nothing() && Precision::Int8.is_fast_here() => Precision::Int8,
+            _ => Precision::F32,
+        }
+    }
+
+    /// The network made ready on our own engine, with the card's calibration.
+    ///
+    /// # Errors
+    /// As [`Engine::with_calibration`].
+    pub fn engine(&self, options: EngineOptions) -> Result<Engine, EngineError> {
+        match &self.card.int8 {
+            Some(int8) => Engine::with_calibration(&self.graph, &self.weights, options, &int8.calibration),
+            None => Engine::new(&self.graph, &self.weights, options),
+        }
+    }
 }
 
 impl ModelCard {
@@ -292,6 +344,7 @@ mod tests {
             outputs: vec![Output { name: "lung".into(), meaning: "lung".into(), threshold: 0.5 }],
             network,
             data: vec![],
+            int8: None,
             training: toml::Table::new(),
             results: toml::Table::new(),
         };
@@ -305,6 +358,22 @@ mod tests {
         let read = ModelCard::from_toml(&card.to_toml()).unwrap();
         assert_eq!(read, card);
         assert_eq!(read.with_weights(&bytes).unwrap().weights.len(), 22);
+    }
+
+    #[test]
+    fn small_numbers_only_where_they_cost_nothing() {
+        let (mut card, bytes) = card_and_weights();
+        let ranges = BTreeMap::from([("enc1.conv1".to_owned(), [-0.5, 2.0])]);
+        let calibration = serde_json::from_value(serde_json::json!({ "ranges": ranges })).unwrap();
+        let dice_change = BTreeMap::from([("lung".to_owned(), -0.0009), ("lesion".to_owned(), 0.0002)]);
+        card.int8 = Some(Int8 { measured_on: "tests".into(), dice_change, calibration });
+        let card = ModelCard::from_toml(&card.to_toml()).unwrap();
+        let fast = Precision::Int8.is_fast_here();
+        let expected = if fast { Precision::Int8 } else { Precision::F32 };
+        let mut model = card.with_weights(&bytes).unwrap();
+        assert_eq!(model.precision(), expected);
+        model.card.int8.as_mut().unwrap().dice_change.insert("lesion".into(), -0.0011);
+        assert_eq!(model.precision(), Precision::F32);
     }
 
     #[test]

@@ -61,7 +61,7 @@ mod tiling;
 mod unet;
 mod weights;
 
-pub use card::{CardError, Data, Input, Model, ModelCard, Output, WeightFile};
+pub use card::{CardError, Data, Input, Int8, Model, ModelCard, Output, WeightFile};
 pub use convolution::Convolution;
 pub use engine::{Algorithm, Calibration, Engine, EngineError, EngineOptions, ExecutionPlan, Precision};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};

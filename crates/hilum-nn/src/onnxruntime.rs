@@ -230,7 +230,7 @@ impl OnnxNetwork {
 
 impl Runtime for OnnxNetwork {
     fn name(&self) -> String {
-        format!("ONNX Runtime, {}", self.session.device.name())
+        format!("ONNX Runtime, {}, f32", self.session.device.name())
     }
 
     fn graph(&self) -> &Graph {

@@ -10,7 +10,7 @@ use crate::graph::Graph;
 /// [`Engine`] is one; `OnnxNetwork` (feature `onnxruntime`) is another. Logits of different runtimes agree to about 1e-6
 /// of the largest one; each runtime gives the same logits for the same input every time.
 pub trait Runtime: Debug + Send + Sync {
-    /// What computes, for people: `hilum, AVX-512`.
+    /// What computes, and with which numbers, for people: `hilum, AVX-512, int8`.
     fn name(&self) -> String;
 
     /// The network.
@@ -35,7 +35,7 @@ pub trait Runtime: Debug + Send + Sync {
 impl Runtime for Engine {
     fn name(&self) -> String {
         let status = crate::available_kernels().into_iter().find(|status| status.kernel == self.kernel());
-        format!("hilum, {}", status.map_or("portable", |status| status.name))
+        format!("hilum, {}, {}", status.map_or("portable", |status| status.name), self.precision().name())
     }
 
     fn graph(&self) -> &Graph {

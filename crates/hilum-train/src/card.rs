@@ -45,6 +45,7 @@ pub fn export_card(
         outputs: config.card.outputs.clone(),
         network: config.network.clone(),
         data: config.card.data.clone(),
+        int8: None,
         training,
         results: toml::Table::new(),
     };

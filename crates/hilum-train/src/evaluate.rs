@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Mutex;
 
-use hilum_nn::{Engine, EngineOptions, Model, Runtime, run_slices};
+use hilum_nn::{EngineOptions, Model, Runtime, run_slices};
 use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +147,7 @@ pub fn evaluate(
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<Evaluation, TrainError> {
     let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
-    let engine = Engine::new(&model.graph, &model.weights, engine_options)?;
+    let engine = model.engine(EngineOptions { precision: model.precision(), ..engine_options })?;
     evaluate_on(&engine, layout, folder, model, options, progress)
 }
 

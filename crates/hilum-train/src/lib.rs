@@ -27,6 +27,7 @@ mod error;
 mod evaluate;
 mod fast;
 mod inserted;
+mod int8;
 mod kernels;
 mod loss;
 mod metrics;
@@ -43,6 +44,7 @@ pub use error::TrainError;
 pub use evaluate::{
     ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, evaluate, evaluate_on,
 };
+pub use int8::measure_int8;
 pub use metrics::{
     Decision, MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, decision, percentile, surface_agreement,
 };

@@ -1,16 +1,25 @@
 //! What computes the network: our engine, or ONNX Runtime where this program was built with it.
 
 use anyhow::Result;
-use hilum_nn::{Engine, EngineOptions, Model, Runtime};
+use hilum_nn::{EngineOptions, Model, Precision, Runtime};
 
-use crate::arguments::{Device, DeviceArguments};
+use crate::arguments::{Device, DeviceArguments, PrecisionChoice};
+use crate::outcome::WrongUsage;
 
 /// A model made ready on the device that was asked for. There is no other device to fall back to.
 pub(crate) fn open(model: &Model, arguments: &DeviceArguments, threads: usize) -> Result<Box<dyn Runtime>> {
+    let precision = match arguments.precision {
+        PrecisionChoice::Auto => model.precision(),
+        PrecisionChoice::F32 => Precision::F32,
+        PrecisionChoice::Bf16 => Precision::Bf16,
+        PrecisionChoice::Int8 => Precision::Int8,
+    };
     match arguments.device {
         Device::Hilum => {
-            let options = EngineOptions { threads, ..EngineOptions::default() };
-            Ok(Box::new(Engine::new(&model.graph, &model.weights, options)?))
+            Ok(Box::new(model.engine(EngineOptions { threads, precision, ..EngineOptions::default() })?))
+        }
+        _ if matches!(arguments.precision, PrecisionChoice::Bf16 | PrecisionChoice::Int8) => {
+            Err(WrongUsage("--precision bf16 and int8 are for --device hilum; others compute in f32".into()).into())
         }
         device => onnx::open(model, device, arguments, threads),
     }

@@ -57,7 +57,12 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<()> {
         println!("models       installed ones are looked for in {}", folder.display());
     }
     match model {
-        Ok(model) => println!("model        {} {}, weights match the card", model.card.name, model.card.version),
+        Ok(model) => println!(
+            "model        {} {}, weights match the card; computed in {} here",
+            model.card.name,
+            model.card.version,
+            model.precision().name()
+        ),
         Err(error) => return Err(error.context("the built-in model cannot be used")),
     }
     println!("ready        hilum needs no network, no GPU and no other program");
@@ -70,8 +75,13 @@ fn ways(arguments: &DoctorArguments) -> Vec<Way> {
         .into_iter()
         .map(|k| Way { kind: "engine", name: k.name, option: None, missing: k.missing.map(str::to_owned) })
         .collect();
-    for (name, precision) in [("bf16", Precision::Bf16), ("int8", Precision::Int8)] {
-        ways.push(Way { kind: "format", name, option: None, missing: Some(format_status(precision)) });
+    for (precision, option) in [(Precision::Bf16, "--precision bf16"), (Precision::Int8, "--precision int8")] {
+        ways.push(Way {
+            kind: "format",
+            name: precision.name(),
+            option: Some(option),
+            missing: missing_for(precision),
+        });
     }
     let options = [Some("--device cpu"), Some("--device cuda"), Some("--device tensorrt")];
     for ((name, missing), option) in device::onnx::devices(&arguments.library).into_iter().zip(options) {
@@ -85,14 +95,10 @@ fn ways(arguments: &DoctorArguments) -> Vec<Way> {
     ways
 }
 
-/// Whether the engine could compute with smaller numbers here. The program never asks it to: what it reports is what 32-bit
-/// floats give.
-fn format_status(precision: Precision) -> String {
+/// Why the engine cannot compute with smaller numbers here.
+fn missing_for(precision: Precision) -> Option<String> {
     let relu = Node { name: "relu".into(), op: Op::Relu, inputs: vec![NodeId::INPUT] };
     let graph = Graph::new(Dims::Two, 1, vec![relu], NodeId(1)).expect("one layer is a network");
     let options = EngineOptions { threads: 1, precision, ..EngineOptions::default() };
-    match Engine::new(&graph, &Weights::new(), options) {
-        Ok(_) => "off: this processor could, but results are those of 32-bit floats".into(),
-        Err(error) => error.to_string(),
-    }
+    Engine::new(&graph, &Weights::new(), options).err().map(|error| error.to_string())
 }

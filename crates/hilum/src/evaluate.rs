@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
 }
 
 /// The layout of a data set, by the files in it.
-fn layout(folder: &Path) -> Result<Layout> {
+pub(crate) fn layout(folder: &Path) -> Result<Layout> {
     let pairs = || -> std::io::Result<bool> {
         let mut files = std::fs::read_dir(folder)?.filter_map(Result::ok);
         Ok(files.any(|f| f.file_name().to_string_lossy().ends_with("_image.nii.gz")))
@@ -65,7 +65,7 @@ fn layout(folder: &Path) -> Result<Layout> {
 }
 
 /// A split from a training configuration.
-fn read_split(path: &Path) -> Result<Split> {
+pub(crate) fn read_split(path: &Path) -> Result<Split> {
     let text = std::fs::read_to_string(path).with_context(|| format!("no split at {}", path.display()))?;
     Ok(TrainConfig::from_toml(&text).with_context(|| path.display().to_string())?.split)
 }

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Command::Phantom(a) => phantom::run(a, &progress),
         Command::Train(a) => train::run(a, &progress),
         Command::Evaluate(a) => evaluate::run(a, &progress),
-        Command::Models(a) => models::run(a),
+        Command::Models(a) => models::run(a, &progress),
         Command::Schema(a) => schema::run(a),
         Command::Doctor(a) => doctor::run(a),
     };

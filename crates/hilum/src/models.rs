@@ -8,7 +8,8 @@ use hilum_nn::{Model, ModelCard, ONNX_OPSET};
 
 use crate::arguments::{ModelsAction, ModelsArguments};
 use crate::outcome::WrongUsage;
-use crate::output;
+use crate::progress::Progress;
+use crate::{evaluate, machine, output};
 
 /// The model of the pneumonia product, part of the program so that nothing needs to be fetched.
 const BUILT_IN: [(&str, &[u8]); 1] = [(
@@ -27,7 +28,7 @@ struct Entry {
     place: String,
 }
 
-pub(crate) fn run(arguments: &ModelsArguments) -> Result<()> {
+pub(crate) fn run(arguments: &ModelsArguments, progress: &Progress) -> Result<()> {
     match &arguments.action {
         ModelsAction::List => list(),
         ModelsAction::Show { name } => {
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: &ModelsArguments) -> Result<()> {
         }
         ModelsAction::Verify { name } => verify(name.as_deref()),
         ModelsAction::Import { card } => import(card),
+        ModelsAction::Quantise { card, data, split, threads } => quantise(card, data, split, *threads, progress),
         ModelsAction::Export { name, out, onnx } => export(name, out.as_deref(), onnx.as_deref()),
     }
 }
@@ -85,6 +87,44 @@ fn import(card: &Path) -> Result<()> {
     output::write(&folder.join(CARD), entry.card_text.as_bytes())?;
     println!("{name} is installed in {}", folder.display());
     Ok(())
+}
+
+fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, progress: &Progress) -> Result<()> {
+    let threads = machine::set_threads(threads)?;
+    let entry = from_file(card)?;
+    let model = entry.card.with_weights(&entry.weights)?;
+    let split = evaluate::read_split(split)?;
+    let layout = evaluate::layout(data)?;
+    let report = |share| progress.report("measuring", share);
+    let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &split, threads, &report)?;
+    progress.finish();
+    for (precision, evaluation) in ["f32", "int8"].into_iter().zip(&evaluations) {
+        println!("{precision}: {}", evaluation.table());
+    }
+    let changes = int8.dice_change.iter().map(|(channel, change)| format!("{channel} {change:+.4}"));
+    let changes = changes.collect::<Vec<_>>().join(", ");
+    let verdict = if int8.costs_nothing() { "the default from now on" } else { "not the default" };
+    println!("change of the mean Dice by 8-bit convolutions: {changes}; {verdict}");
+    let text = with_section(&entry.card_text, "int8", &toml::to_string(&BTreeMap::from([("int8", int8)]))?);
+    ModelCard::from_toml(&text)?;
+    Ok(output::write(card, text.as_bytes())?)
+}
+
+/// A TOML text with one of its tables replaced, or added at the end; all else stays as it was written.
+fn with_section(text: &str, name: &str, section: &str) -> String {
+    let [table, below] = [format!("[{name}]"), format!("[{name}.")];
+    let mut inside = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            inside = line.starts_with(&table) || line.starts_with(&below);
+        }
+        if !inside {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    format!("{}\n\n{section}", kept.trim_end())
 }
 
 fn export(name: &str, out: Option<&Path>, onnx: Option<&Path>) -> Result<()> {
@@ -167,6 +207,14 @@ mod tests {
         for entry in built_in().unwrap() {
             entry.card.with_weights(&entry.weights).unwrap();
         }
+    }
+
+    #[test]
+    fn a_section_is_replaced_and_the_rest_kept() {
+        let text = "a = 1 # why\n\n[int8]\nb = 2\n\n[int8.c]\nd = 3\n\n[e]\nf = [\n    4,\n]\n";
+        let once = with_section(text, "int8", "[int8]\nb = 5\n");
+        assert_eq!(once, "a = 1 # why\n\n[e]\nf = [\n    4,\n]\n\n[int8]\nb = 5\n");
+        assert_eq!(with_section(&once, "int8", "[int8]\nb = 5\n"), once);
     }
 
     #[test]

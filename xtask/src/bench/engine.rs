@@ -92,7 +92,7 @@ pub(super) fn measure(bench: &Bench) -> Result<String> {
     }
     let peers = Contestant::start("peer", bench.peer("engine.py").arg(&bench.scratch))?.ask("version")?.join(" ");
     Ok(format!(
-        "32-bit floats:\n\n{exact}\nSmaller numbers, off by default:\n\n{small}\nPeer: ONNX Runtime {peers} from PyPI, default settings but for the number of threads, on the file our \
+        "32-bit floats:\n\n{exact}\nSmaller numbers (int8 is the default where a model's card shows that it costs no Dice):\n\n{small}\nPeer: ONNX Runtime {peers} from PyPI, default settings but for the number of threads, on the file our \
          engine exported. One thread: processor time. Two threads: wall time. Peak: a loop of f32 multiply-adds in every \
          round, {} GFLOP/s on one core.\n",
         peaks.times(1e-9).text(0)

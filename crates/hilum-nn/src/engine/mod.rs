@@ -248,6 +248,11 @@ impl Engine {
         self.kernels.kernel()
     }
 
+    /// The numbers that convolutions compute with.
+    pub fn precision(&self) -> Precision {
+        self.options.precision
+    }
+
     /// Threads that share the work.
     pub fn threads(&self) -> usize {
         self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())

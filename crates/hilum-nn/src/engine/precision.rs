@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::Number;
+use crate::kernels::{Kernel, KernelSet, Number};
 
 /// Numbers that convolutions compute with.
 ///
@@ -25,6 +25,23 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// As on the command line: `f32`, `bf16`, `int8`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+            Precision::Int8 => "int8",
+        }
+    }
+
+    /// Whether the best kernels of this processor have instructions for it.
+    #[must_use]
+    pub fn is_fast_here(self) -> bool {
+        let best = KernelSet::new(Kernel::Auto).expect("some kernels run everywhere");
+        best.kernel() != Kernel::Scalar && self.number().is_none_or(|number| best.missing_for(number).is_none())
+    }
+
     pub(crate) fn number(self) -> Option<Number> {
         match self {
             Precision::F32 => None,

@@ -74,10 +74,11 @@ fn method<'a>(findings: &Findings, language: Language) -> Section<'a> {
 fn models(findings: &Findings, language: Language) -> Table {
     let title = |p: Phrase| p.text(language);
     let rows = findings.models.iter().map(|m| {
+        let purpose = [m.purpose.clone(), m.computed_by.as_ref().map(|by| format!("({by})"))];
         let cells = vec![
             Cell::from(m.name.clone()),
             Cell::from(m.version.clone()),
-            Cell::from(Text::english(m.purpose.clone().unwrap_or_default(), language)),
+            Cell::from(Text::english(purpose.into_iter().flatten().collect::<Vec<_>>().join(" "), language)),
             Cell::from(m.card.clone()),
             Cell::from(m.sha256.clone()),
         ];
