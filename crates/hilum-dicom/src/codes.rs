@@ -111,6 +111,7 @@ pub(crate) mod sr {
     pub(crate) const ENGLISH: Code = Code::new("en-US", "RFC5646", "English (United States)");
     pub(crate) const OBSERVER_TYPE: Code = dcm("121005", "Observer Type");
     pub(crate) const DEVICE: Code = dcm("121007", "Device");
+    pub(crate) const PERSON_OBSERVER_NAME: Code = dcm("121008", "Person Observer Name");
     pub(crate) const DEVICE_OBSERVER_UID: Code = dcm("121012", "Device Observer UID");
     pub(crate) const DEVICE_OBSERVER_NAME: Code = dcm("121013", "Device Observer Name");
     pub(crate) const DEVICE_OBSERVER_MANUFACTURER: Code = dcm("121014", "Device Observer Manufacturer");
@@ -129,7 +130,12 @@ pub(crate) mod sr {
     pub(crate) const FINDING_CATEGORY: Code = sct("276214006", "Finding category");
     pub(crate) const FINDING: Code = dcm("121071", "Finding");
     pub(crate) const FINDING_SITE: Code = sct("363698007", "Finding Site");
+    pub(crate) const LATERALITY: Code = sct("272741003", "Laterality");
+    pub(crate) const TOPOGRAPHICAL_MODIFIER: Code = sct("106233006", "Topographical modifier");
+    pub(crate) const MEASUREMENT_METHOD: Code = sct("370129005", "Measurement Method");
     pub(crate) const REFERENCED_SEGMENT: Code = dcm("121191", "Referenced Segment");
+    pub(crate) const REFERENCED_SEGMENTATION_FRAME: Code = dcm("121214", "Referenced Segmentation Frame");
+    pub(crate) const SOURCE_IMAGE_FOR_SEGMENTATION: Code = dcm("121233", "Source image for segmentation");
     pub(crate) const SOURCE_SERIES_FOR_SEGMENTATION: Code = dcm("121232", "Source series for segmentation");
     pub(crate) const ALGORITHM_NAME: Code = dcm("111001", "Algorithm Name");
     pub(crate) const ALGORITHM_VERSION: Code = dcm("111003", "Algorithm Version");

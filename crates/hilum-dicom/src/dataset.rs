@@ -45,6 +45,8 @@ struct Element<'a> {
     tag: Tag,
     value: &'a [u8],
     encoding: Encoding,
+    /// The value representation, if the element names it.
+    vr: Option<[u8; 2]>,
 }
 
 /// Elements up to the pixel data.
@@ -164,6 +166,41 @@ impl<'a> Dataset<'a> {
         let element = self.element(tag)?;
         let value = [*element.value.first()?, *element.value.get(1)?];
         Some(if element.encoding.big_endian { u16::from_be_bytes(value) } else { u16::from_le_bytes(value) })
+    }
+
+    /// The value in words of `N` bytes, lowest byte first; empty if absent, a fault if the element says that it is
+    /// something else or holds a part of a word.
+    fn words<const N: usize>(&self, tag: Tag, vrs: &[[u8; 2]]) -> Result<Vec<[u8; N]>, Fault> {
+        let Some(element) = self.element(tag) else { return Ok(Vec::new()) };
+        if element.vr.is_some_and(|vr| vr != *b"UN" && !vrs.contains(&vr)) {
+            return Err(Fault::Malformed);
+        }
+        let (words, []) = element.value.as_chunks::<N>() else { return Err(Fault::Malformed) };
+        let mut words = words.to_vec();
+        if element.encoding.big_endian {
+            words.iter_mut().for_each(|word| word.reverse());
+        }
+        Ok(words)
+    }
+
+    /// All 16-bit numbers (US).
+    pub(crate) fn u16s(&self, tag: Tag) -> Result<Vec<u16>, Fault> {
+        Ok(self.words(tag, &[*b"US"])?.into_iter().map(u16::from_le_bytes).collect())
+    }
+
+    /// All numbers of single precision (FL).
+    pub(crate) fn f32s(&self, tag: Tag) -> Result<Vec<f32>, Fault> {
+        Ok(self.words(tag, &[*b"FL"])?.into_iter().map(f32::from_le_bytes).collect())
+    }
+
+    /// All numbers of double precision (FD).
+    pub(crate) fn f64s(&self, tag: Tag) -> Result<Vec<f64>, Fault> {
+        Ok(self.words(tag, &[*b"FD"])?.into_iter().map(f64::from_le_bytes).collect())
+    }
+
+    /// Whether an element is absent, or a sequence as far as it says.
+    pub(crate) fn is_sequence_if_present(&self, tag: Tag) -> bool {
+        self.element(tag).is_none_or(|e| e.vr.is_none_or(|vr| [*b"SQ", *b"UN"].contains(&vr)))
     }
 
     /// The items of a sequence; empty if absent.
@@ -310,7 +347,7 @@ impl<'a> Walk<'a> {
         } else {
             self.defined(header.length)?
         };
-        Ok(Element { tag: header.tag, value, encoding: inner })
+        Ok(Element { tag: header.tag, value, encoding: inner, vr: header.vr })
     }
 
     fn defined(&mut self, length: u32) -> Result<&'a [u8], Fault> {

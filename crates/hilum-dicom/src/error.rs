@@ -1,5 +1,6 @@
 //! What can go wrong, in words for a technician.
 
+use crate::report_document::ReportFlaw;
 use crate::scan::SkipReason;
 
 /// Why reading or writing failed.
@@ -129,6 +130,9 @@ pub enum Refusal {
     /// A segmentation cannot be used here.
     #[error("the segmentation cannot be used: {0}")]
     NotSegmentation(&'static str),
+    /// A measurement report cannot be used.
+    #[error("the measurement report cannot be used: {0}")]
+    Report(ReportFlaw),
     /// The numbers are not Hounsfield units.
     #[error("the images are not in Hounsfield units: {0}")]
     NotHounsfield(&'static str),

