@@ -8,6 +8,8 @@
 //! |---|---|---|
 //! | engine | `prepare NETWORK BATCH THREADS SETTING` | `ok` |
 //! | engine | `run` | seconds, mean of the magnitude of the logits |
+//! | train | `prepare NETWORK BATCH THREADS SETTING` | `ok` |
+//! | train | `run` | seconds of one step, loss before it |
 //! | decode | `run FOLDER THREADS` | seconds, files, sum of all stored or HU values |
 //!
 //! Our engine also answers `export FOLDER` (writes `NETWORK.onnx` for every network of [`NETWORKS`], for the peers) and

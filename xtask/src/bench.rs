@@ -7,6 +7,7 @@ mod machine;
 mod page;
 mod pipeline;
 mod statistics;
+mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +41,8 @@ pub(crate) struct BenchArguments {
 enum Section {
     /// Networks: our engine, ONNX Runtime and PyTorch
     Engine,
+    /// One training step: Hilum and PyTorch (needs --with-torch)
+    Train,
     /// Reading 300 CT slices: Hilum, dicomsdl and pydicom
     Decode,
     /// `hilum analyze` from start to end
@@ -47,11 +50,12 @@ enum Section {
 }
 
 impl Section {
-    const ALL: [Section; 3] = [Section::Engine, Section::Decode, Section::Pipeline];
+    const ALL: [Section; 4] = [Section::Engine, Section::Train, Section::Decode, Section::Pipeline];
 
     fn name(self) -> &'static str {
         match self {
             Section::Engine => "engine",
+            Section::Train => "train",
             Section::Decode => "decode",
             Section::Pipeline => "pipeline",
         }
@@ -109,6 +113,7 @@ pub(crate) fn bench(root: &Path, arguments: BenchArguments) -> Result<()> {
         let before = machine::Machine::now()?;
         let measured = match section {
             Section::Engine => engine::measure(&bench)?,
+            Section::Train => train::measure(&bench)?,
             Section::Decode => decode::measure(&bench)?,
             Section::Pipeline => pipeline::measure(&bench)?,
         };

@@ -136,6 +136,7 @@ pub(crate) mod sr {
     pub(crate) const REFERENCED_SEGMENT: Code = dcm("121191", "Referenced Segment");
     pub(crate) const REFERENCED_SEGMENTATION_FRAME: Code = dcm("121214", "Referenced Segmentation Frame");
     pub(crate) const SOURCE_IMAGE_FOR_SEGMENTATION: Code = dcm("121233", "Source image for segmentation");
+    pub(crate) const SOURCE_OF_MEASUREMENT: Code = dcm("121112", "Source of Measurement");
     pub(crate) const SOURCE_SERIES_FOR_SEGMENTATION: Code = dcm("121232", "Source series for segmentation");
     pub(crate) const ALGORITHM_NAME: Code = dcm("111001", "Algorithm Name");
     pub(crate) const ALGORITHM_VERSION: Code = dcm("111003", "Algorithm Version");

@@ -158,7 +158,7 @@ fn values(dataset: &Dataset<'_>, tag: Tag) -> Vec<String> {
 }
 
 impl PixelLayout {
-    fn of(dataset: &Dataset<'_>) -> Self {
+    pub(crate) fn of(dataset: &Dataset<'_>) -> Self {
         let number = |tag| dataset.u16(tag).unwrap_or(0);
         let bits_stored = number(tags::BITS_STORED);
         let signed = number(tags::PIXEL_REPRESENTATION) == 1;

@@ -84,6 +84,7 @@ mod scan;
 mod segment;
 mod segmentation;
 mod segmentation_frames;
+mod segmentation_values;
 mod series;
 mod source;
 mod sr_content;
@@ -105,7 +106,7 @@ pub use note::{Note, NoteKind, Severity};
 pub use origin::Origin;
 pub use picture_files::{BurnedIn, ColourPicture, colour_capture, encapsulated_pdf};
 pub use presentation_state::{Outline, OutlineLayer, Presentation, presentation_state};
-pub use read_segmentation::{SegmentInfo, SegmentationImage};
+pub use read_segmentation::{SegmentInfo, SegmentationForm, SegmentationImage};
 pub use report_document::{
     Concept, Evaluation, EvaluationValue, Evidence, FindingSite, ObjectReference, Observer, Quantity, Region,
     RegionPoints, ReportDocument, ReportFlaw, ReportedAlgorithm, ReportedGroup, ReportedMeasurement,

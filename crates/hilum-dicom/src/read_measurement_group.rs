@@ -27,7 +27,7 @@ pub(crate) fn group(of: &ReadItem<'_>, reading: &Reading<'_>) -> Result<Reported
             "IMAGE" if item.is(sr::REFERENCED_SEGMENT, "") || item.is(sr::REFERENCED_SEGMENTATION_FRAME, "") => {
                 group.segments.push(item.reference(reading)?);
             }
-            "IMAGE" if item.is(sr::SOURCE_IMAGE_FOR_SEGMENTATION, "") => {
+            "IMAGE" if item.is(sr::SOURCE_IMAGE_FOR_SEGMENTATION, "") || item.is(sr::SOURCE_OF_MEASUREMENT, "") => {
                 group.source_images.push(item.reference(reading)?);
             }
             "UIDREF" if item.is(sr::SOURCE_SERIES_FOR_SEGMENTATION, "") => {
@@ -37,6 +37,10 @@ pub(crate) fn group(of: &ReadItem<'_>, reading: &Reading<'_>) -> Result<Reported
             _ if algorithm(&item, &mut group.algorithm, reading)? => {}
             "CODE" if item.relation == "HAS CONCEPT MOD" => match &item.name {
                 Some(name) => group.modifiers.push((name.clone(), item.code(reading)?)),
+                None => reading.pass_over(),
+            },
+            "TEXT" if item.relation == "HAS OBS CONTEXT" => match &item.name {
+                Some(name) => group.contexts.push((name.clone(), item.words(tags::TEXT_VALUE, reading)?)),
                 None => reading.pass_over(),
             },
             _ => match evaluation(&item, reading)? {

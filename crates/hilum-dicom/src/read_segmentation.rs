@@ -3,9 +3,11 @@
 use dicom_dictionary_std::{tags, uids};
 use hilum_volume::{Geometry, LabelMap, Mask, PatientPoint, PatientVector, Volume};
 
-use crate::dataset::{Dataset, Fault, PixelData};
+use crate::dataset::{Dataset, Fault};
+use crate::image::PixelLayout;
 use crate::part10::Layout;
-use crate::syntax::Codec;
+use crate::scan::SkipReason;
+use crate::segmentation_values::Values;
 use crate::{Limits, Refusal};
 
 /// A segmentation from a file: binary, fractional or label map, written by anybody.
@@ -15,12 +17,27 @@ pub struct SegmentationImage {
     pub sop_instance_uid: String,
     /// Series Instance UIDs of the images it was made from, as far as it says so.
     pub source_series_uids: Vec<String>,
+    /// What its pixels are.
+    pub form: SegmentationForm,
     /// The segments, by number; the background of a label map is none.
     pub segments: Vec<SegmentInfo>,
     rows: usize,
     columns: usize,
     frames: Vec<PlacedFrame>,
     values: Values,
+}
+
+/// What the pixels of a segmentation are (PS3.3 C.8.20.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentationForm {
+    /// Inside or outside; segments may overlap.
+    Binary,
+    /// How probable it is that a pixel belongs to the segment.
+    Probability,
+    /// How much of a pixel the segment takes up.
+    Occupancy,
+    /// The number of the one segment that a pixel belongs to.
+    LabelMap,
 }
 
 /// What a segmentation says of one of its segments.
@@ -49,29 +66,25 @@ struct PlacedFrame {
     segment: Option<u16>,
 }
 
-/// Pixels of all frames, one after another.
-#[derive(Clone, Debug, PartialEq)]
-enum Values {
-    Bits(Vec<u8>),
-    Bytes { values: Vec<u8>, most: u8 },
-    Words(Vec<u16>),
-}
-
 /// How far, in voxels, a frame's pixel may lie from the voxel it is taken for.
 const OFF_GRID: f64 = 0.05;
 
 impl SegmentationImage {
-    /// Reads a Segmentation or Label Map Segmentation object, uncompressed, from the bytes of a file.
+    /// Reads a Segmentation or Label Map Segmentation object from the bytes of a file, packed in any way that images are
+    /// read in.
     ///
     /// # Errors
-    /// [`Refusal::NotSegmentation`] if it is something else, is compressed, or leaves out what is needed to place it;
+    /// [`Refusal::NotSegmentation`] if it is something else, is damaged, or leaves out what is needed to place it;
     /// [`Refusal::TooLarge`] beyond the limits.
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         let no = |why: &'static str| Refusal::NotSegmentation(why);
-        let layout = Layout::of(bytes, limits).map_err(|_| no("it is no DICOM file"))?;
-        if layout.syntax.codec != Codec::Native {
-            return Err(no("it is compressed"));
+        if bytes.len() as u64 > limits.max_file_bytes {
+            return Err(Refusal::TooLarge { what: "the file", limit: limits.max_file_bytes });
         }
+        let layout = Layout::of(bytes, limits).map_err(|reason| match reason {
+            SkipReason::TransferSyntax => no("it is packed in a way that is not read"),
+            _ => no("it is no DICOM file"),
+        })?;
         if layout.syntax.encoding.big_endian {
             return Err(no("it is written big-endian, which the standard has retired"));
         }
@@ -86,25 +99,41 @@ impl SegmentationImage {
         if ![uids::SEGMENTATION_STORAGE, uids::LABEL_MAP_SEGMENTATION_STORAGE].contains(&class.as_str()) {
             return Err(no("it is another kind of DICOM object"));
         }
-        let side = |tag| data.u16(tag).map(usize::from).filter(|n| *n > 0).ok_or(no("it does not say its size"));
-        let (rows, columns) = (side(tags::ROWS)?, side(tags::COLUMNS)?);
-        let frames = frames(&data).map_err(fault)?.ok_or(no("it does not say where its frames lie"))?;
+        let pixel_layout = PixelLayout::of(&data);
+        let PixelLayout { rows, columns, .. } = pixel_layout;
+        if rows == 0 || columns == 0 {
+            return Err(no("it does not say its size"));
+        }
+        if rows.max(columns) > limits.max_side {
+            return Err(Refusal::TooLarge { what: "the number of rows or columns", limit: limits.max_side as u64 });
+        }
+        let form = form(&data, &class).ok_or(no("it does not say what its pixels mean"))?;
+        let mut frames = frames(&data).map_err(fault)?.ok_or(no("it does not say where its frames lie"))?;
         let pixels = frames.len().checked_mul(rows * columns).filter(|n| *n <= limits.max_voxels);
         let pixels =
             pixels.ok_or(Refusal::TooLarge { what: "the number of voxels", limit: limits.max_voxels as u64 })?;
-        let values = values(&data, pixels)?;
+        let fractional = matches!(form, SegmentationForm::Probability | SegmentationForm::Occupancy);
+        let values = Values::of(&data, &pixel_layout, layout.syntax, frames.len(), fractional)?;
+        debug_assert_eq!(values.len(), pixels);
         let padding = data.u16(tags::PIXEL_PADDING_VALUE).unwrap_or(0);
-        let label_map = data.text(tags::SEGMENTATION_TYPE).as_deref() == Some("LABELMAP");
-        if !label_map && frames.iter().any(|f| f.segment.is_none()) {
+        let label_map = form == SegmentationForm::LabelMap;
+        if label_map {
+            frames.iter_mut().for_each(|f| f.segment = None);
+        } else if frames.iter().any(|f| f.segment.is_none()) {
             return Err(no("a frame does not say which segment it shows"));
         }
         let mut segments: Vec<SegmentInfo> =
             data.items(tags::SEGMENT_SEQUENCE).map_err(fault)?.iter().filter_map(segment_info).collect();
+        let described = |number| segments.iter().any(|s| s.number == number);
+        if !frames.iter().filter_map(|f| f.segment).all(described) {
+            return Err(no("a frame shows a segment that is not described"));
+        }
         segments.retain(|s| !(label_map && s.number == padding));
         let source_series = data.items(tags::REFERENCED_SERIES_SEQUENCE).map_err(fault)?;
         Ok(Self {
             sop_instance_uid: data.text(tags::SOP_INSTANCE_UID).unwrap_or_default(),
             source_series_uids: source_series.iter().filter_map(|s| s.text(tags::SERIES_INSTANCE_UID)).collect(),
+            form,
             segments,
             rows,
             columns,
@@ -121,9 +150,7 @@ impl SegmentationImage {
     /// # Errors
     /// [`Refusal::NotSegmentation`] if there is no such segment or the pixels are not voxels of the grid.
     pub fn mask(&self, number: u16, grid: &Geometry) -> Result<Mask, Refusal> {
-        if !self.segments.iter().any(|s| s.number == number) {
-            return Err(Refusal::NotSegmentation("it has no such segment"));
-        }
+        self.require(number)?;
         let mut mask = Volume::filled(grid.clone(), false);
         self.visit(grid, |frame, pixel, voxel| {
             if self.shows(frame, pixel, number) {
@@ -131,6 +158,31 @@ impl SegmentationImage {
             }
         })?;
         Ok(mask)
+    }
+
+    /// The share of each voxel of `grid` that one segment has, from 0 to 1: probability or occupancy, or else 0 and 1.
+    /// Voxels without a frame have none.
+    ///
+    /// # Errors
+    /// As [`SegmentationImage::mask`].
+    pub fn fractions(&self, number: u16, grid: &Geometry) -> Result<Volume<f32>, Refusal> {
+        let Some(most) = self.values.most() else {
+            return Ok(self.mask(number, grid)?.map(|inside| f32::from(u8::from(*inside))));
+        };
+        self.require(number)?;
+        let mut fractions = Volume::filled(grid.clone(), 0f32);
+        self.visit(grid, |frame, pixel, voxel| {
+            if self.frames[frame].segment == Some(number) {
+                let value = self.values.at(frame * self.rows * self.columns + pixel);
+                fractions.data_mut()[voxel] = f32::from(value) / f32::from(most);
+            }
+        })?;
+        Ok(fractions)
+    }
+
+    fn require(&self, number: u16) -> Result<(), Refusal> {
+        let known = self.segments.iter().any(|s| s.number == number);
+        if known { Ok(()) } else { Err(Refusal::NotSegmentation("it has no such segment")) }
     }
 
     /// Several segments as one map on `grid`: `label_of` gives the label of a segment, or `None` to leave it out. Where
@@ -158,17 +210,13 @@ impl SegmentationImage {
 
     fn shows(&self, frame: usize, pixel: usize, number: u16) -> bool {
         let at = frame * self.rows * self.columns + pixel;
-        let value = match &self.values {
-            Values::Bits(bits) => u16::from(bits[at / 8] >> (at % 8) & 1),
-            Values::Bytes { values, .. } => u16::from(values[at]),
-            Values::Words(values) => values[at],
-        };
-        match (self.frames[frame].segment, &self.values) {
+        let value = self.values.at(at);
+        match (self.frames[frame].segment, self.values.most()) {
             (None, _) => value == number,
-            (Some(segment), Values::Bytes { most, .. }) => {
-                segment == number && 2 * value >= u16::from(*most) && value > 0
+            (Some(segment), most) => {
+                // In wide words: twice a value may not fit 16 bits.
+                segment == number && value > 0 && 2 * u32::from(value) >= u32::from(most.unwrap_or(1))
             }
-            (Some(segment), _) => segment == number && value > 0,
         }
     }
 
@@ -183,6 +231,14 @@ impl SegmentationImage {
                 [0, 1, 2].map(|a| next[a] - start[a])
             };
             let (along, down) = (step(0), step(1));
+            // Neighbouring pixels are neighbouring voxels, and rows and columns do not fall into one.
+            let axis = |step: [f64; 3]| {
+                let rounded = step.map(|v| v.round().abs());
+                (rounded.iter().sum::<f64>() == 1.0).then(|| rounded.iter().position(|v| *v == 1.0)).flatten()
+            };
+            if !matches!((axis(along), axis(down)), (Some(a), Some(d)) if a != d) {
+                return Err(Refusal::NotSegmentation("its pixels are not voxels of this series"));
+            }
             let at = |r: usize, c: usize| [0, 1, 2].map(|a| start[a] + r as f64 * down[a] + c as f64 * along[a]);
             let on_grid = |r, c| {
                 at(r, c)
@@ -231,25 +287,18 @@ fn frames(data: &Dataset<'_>) -> Result<Option<Vec<PlacedFrame>>, Fault> {
     Ok(groups.iter().map(one).collect())
 }
 
-fn values(data: &Dataset<'_>, pixels: usize) -> Result<Values, Refusal> {
-    let no = |why: &'static str| Refusal::NotSegmentation(why);
-    let Ok(Some(PixelData::Native { bytes, .. })) = data.pixel_data() else { return Err(no("it has no pixels")) };
-    let bits = data.u16(tags::BITS_ALLOCATED).unwrap_or(0);
-    let needed = match bits {
-        1 => pixels.div_ceil(8),
-        8 => pixels,
-        16 => 2 * pixels,
-        _ => return Err(no("its pixels have neither 1, 8 nor 16 bits")),
-    };
-    let bytes = bytes.get(..needed).ok_or(no("it is cut short"))?;
-    Ok(match bits {
-        1 => Values::Bits(bytes.to_vec()),
-        8 => {
-            let most = data.u16(tags::MAXIMUM_FRACTIONAL_VALUE).and_then(|m| u8::try_from(m).ok()).unwrap_or(1);
-            Values::Bytes { values: bytes.to_vec(), most }
-        }
-        _ => Values::Words(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect()),
-    })
+/// What the pixels are. Label maps have a class of their own.
+fn form(data: &Dataset<'_>, class: &str) -> Option<SegmentationForm> {
+    match (class, data.text(tags::SEGMENTATION_TYPE)?.as_str()) {
+        (uids::LABEL_MAP_SEGMENTATION_STORAGE, "LABELMAP") => Some(SegmentationForm::LabelMap),
+        (uids::SEGMENTATION_STORAGE, "BINARY") => Some(SegmentationForm::Binary),
+        (uids::SEGMENTATION_STORAGE, "FRACTIONAL") => match data.text(tags::SEGMENTATION_FRACTIONAL_TYPE)?.as_str() {
+            "PROBABILITY" => Some(SegmentationForm::Probability),
+            "OCCUPANCY" => Some(SegmentationForm::Occupancy),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn segment_info(item: &Dataset<'_>) -> Option<SegmentInfo> {

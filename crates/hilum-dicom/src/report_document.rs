@@ -135,7 +135,7 @@ pub struct ReportedGroup {
     pub segments: Vec<ObjectReference>,
     /// Regions that were drawn.
     pub regions: Vec<Region>,
-    /// Images that were segmented.
+    /// Images that were segmented or measured.
     pub source_images: Vec<ObjectReference>,
     /// Series Instance UIDs of what was segmented.
     pub source_series_uids: Vec<String>,
@@ -145,6 +145,8 @@ pub struct ReportedGroup {
     pub algorithm: Option<ReportedAlgorithm>,
     /// Any other modifier: its name and its value.
     pub modifiers: Vec<(Concept, Concept)>,
+    /// Circumstances in words, such as session or time point: name and text.
+    pub contexts: Vec<(Concept, String)>,
     /// The measurements, in their order.
     pub measurements: Vec<ReportedMeasurement>,
     /// Judgements and remarks.

@@ -22,6 +22,8 @@ pub(crate) enum Codec {
     Native,
     /// Not packed, one fragment per frame (PS3.5 A.4.11).
     Encapsulated,
+    /// Every frame deflated by itself (PS3.5 A.4.13).
+    DeflatedFrames,
     Rle,
     JpegLossless,
     JpegLs,
@@ -54,6 +56,7 @@ impl Syntax {
             "1.2.840.10008.1.2.1.98" => packed(Codec::Encapsulated, false),
             "1.2.840.10008.1.2.1.99" => Self { deflated: true, ..Self::native(Encoding::EXPLICIT) },
             "1.2.840.10008.1.2.2" => Self::native(Encoding::EXPLICIT_BIG),
+            "1.2.840.10008.1.2.8.1" => packed(Codec::DeflatedFrames, false),
             "1.2.840.10008.1.2.5" => packed(Codec::Rle, false),
             "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => packed(Codec::JpegLossless, false),
             "1.2.840.10008.1.2.4.80" => packed(Codec::JpegLs, false),

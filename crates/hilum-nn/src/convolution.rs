@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use crate::engine::{Engine, EngineError, EngineOptions, Layout};
+use crate::engine::{Engine, EngineError, EngineOptions, Layout, Workers};
 use crate::graph::{Dims, Graph, Node, NodeId, Op};
 use crate::kernels::{Kernel, KernelSet, LANES, WeightSums};
 use crate::weights::Weights;
@@ -36,6 +36,9 @@ pub struct Convolution {
 
 /// Bytes of inputs and slopes that are summed over before the next channels get their turn: half of a core's cache.
 const BAND_BYTES: usize = 1 << 19;
+
+/// Parts that the weight gradient is summed in if there are fewer images.
+const PARTS: usize = 8;
 
 impl Convolution {
     /// Slices, rows and columns of the output.
@@ -131,12 +134,21 @@ impl Convolution {
         assert_eq!(slope.len(), self.images * self.out_channels * out_voxels);
         let images = input.par_chunks_exact(self.in_channels * voxels);
         let slopes = slope.par_chunks_exact(self.out_channels * out_voxels);
-        let parts: Vec<Vec<f32>> = pool.install(|| {
-            images.zip(slopes).map(|(image, slope)| self.weight_gradient_of(kernels, image, slope)).collect()
+        // Few images share their slices, always in the same parts: sums must not depend on the number of threads.
+        let slices_per_part = out[0].div_ceil((PARTS / self.images.max(1)).clamp(1, out[0].max(1))).max(1);
+        let workers = if slices_per_part < out[0] { Workers::Pool(pool) } else { Workers::Caller };
+        let parts: Vec<Vec<Vec<f32>>> = pool.install(|| {
+            let of_image = |(image, slope)| {
+                let packed = self.packed(image, slope, workers);
+                let firsts: Vec<usize> = (0..out[0]).step_by(slices_per_part).collect();
+                let part = |first: usize| self.sums_of(kernels, &packed, first..(first + slices_per_part).min(out[0]));
+                firsts.into_par_iter().map(part).collect()
+            };
+            images.zip(slopes).map(of_image).collect()
         });
         let taps: usize = self.kernel.iter().product();
         let mut total = vec![0.0; self.out_channels * self.in_channels * taps];
-        for part in &parts {
+        for part in parts.iter().flatten() {
             for out in 0..self.out_channels {
                 for channel in 0..self.in_channels {
                     let totals = &mut total[(out * self.in_channels + channel) * taps..][..taps];
@@ -154,21 +166,27 @@ impl Convolution {
         ((block * self.in_channels.next_multiple_of(LANES) + channel) * taps + tap) * LANES
     }
 
-    /// Sums of one image, see [`Convolution::place`].
-    fn weight_gradient_of(&self, kernels: KernelSet, image: &[f32], slope: &[f32]) -> Vec<f32> {
-        let out = self.output_size();
+    /// Input and slopes of one image as the kernels read them.
+    fn packed(&self, image: &[f32], slope: &[f32], workers: Workers<'_>) -> Packed {
         let margin = [self.padding[2], self.padding[2] + self.stride[2]];
         let inputs = Layout { channels: self.in_channels, size: self.size, margin };
-        let slopes = Layout { channels: self.out_channels, size: out, margin: [0; 2] };
+        let slopes = Layout { channels: self.out_channels, size: self.output_size(), margin: [0; 2] };
         let (mut packed, mut packed_slope) = (vec![0.0; inputs.len()], vec![0.0; slopes.len()]);
-        inputs.pack(image, &mut packed);
-        slopes.pack(slope, &mut packed_slope);
+        inputs.pack(image, &mut packed, workers);
+        slopes.pack(slope, &mut packed_slope, workers);
+        Packed { inputs, slopes, packed, packed_slope }
+    }
+
+    /// Sums of some output slices of one image, see [`Convolution::place`].
+    fn sums_of(&self, kernels: KernelSet, image: &Packed, slices: std::ops::Range<usize>) -> Vec<f32> {
+        let Packed { inputs, slopes, packed, packed_slope } = image;
+        let out = self.output_size();
         let [deep, high, wide] = self.kernel;
         let taps = deep * high * wide;
         let mut sums = vec![0.0; slopes.blocks() * inputs.blocks() * LANES * taps * LANES];
         let row_bytes = 4 * (inputs.row_len() * inputs.blocks() * self.stride[1] + slopes.row_len() * slopes.blocks());
         let band = (BAND_BYTES / row_bytes).clamp(1, out[1]);
-        for slice in 0..out[0] {
+        for slice in slices {
             for first in (0..out[1]).step_by(band) {
                 let rows = first..(first + band).min(out[1]);
                 for (kz, ky) in (0..deep).flat_map(|kz| (0..high).map(move |ky| (kz, ky))) {
@@ -208,6 +226,14 @@ impl Convolution {
         }
         sums
     }
+}
+
+/// One image, packed.
+struct Packed {
+    inputs: Layout,
+    slopes: Layout,
+    packed: Vec<f32>,
+    packed_slope: Vec<f32>,
 }
 
 /// Rows of one input block against rows of one block of slopes; fields as in [`WeightSums`].

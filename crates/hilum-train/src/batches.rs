@@ -180,7 +180,7 @@ pub(crate) fn batch(examples: &[(Example, &Slice)]) -> (Images, Target) {
         }
     }
     let data = examples.iter().flat_map(|(example, _)| example.image.iter().copied()).collect();
-    let images = Images { shape: [examples.len(), examples[0].0.depth(), size, size], data };
+    let images = Images { shape: [examples.len(), examples[0].0.depth(), 1, size, size], data };
     (images, Target { batch: examples.len(), channels, pixels, truth, known })
 }
 

@@ -133,7 +133,9 @@ impl TrainConfig {
     fn check(&self) -> Result<(), TrainError> {
         let fail = |reason: &str| Err(TrainError::Config(reason.to_string()));
         let graph = self.network.graph()?;
-        crate::network::check_trainable(&graph)?;
+        if graph.dims() != hilum_nn::Dims::Two {
+            return fail("network: batches are made of slices so far, which takes a two-dimensional network");
+        }
         let divisor = graph.size_divisor();
         let schedule = &self.schedule;
         if schedule.batch == 0 || schedule.max_steps == 0 {

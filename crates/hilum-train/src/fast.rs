@@ -1,5 +1,7 @@
 //! The CPU kernels as operations Burn can differentiate.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients as Tape;
@@ -8,7 +10,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 
-use crate::kernels::{self, BlockShape, ConvShape, Gradients, Norm, Shape4};
+use crate::kernels::{self, BlockShape, ConvShape, Gradients, PoolShape, Shape};
+use crate::normalisation::{self, Norm, NormKind};
 
 /// Operations with kernels of our own.
 #[backend_extension(Flex, Autodiff)]
@@ -29,13 +32,15 @@ pub(crate) trait FastOps: Backend {
         shape: BlockShape,
     ) -> FloatTensor<Self>;
 
-    /// See [`kernels::normalize`]. `norm` repeats the values of `weight` and `bias`, which are here for their slopes.
+    /// See [`PoolShape`].
+    fn fast_pool(x: FloatTensor<Self>, shape: PoolShape) -> FloatTensor<Self>;
+
+    /// See [`normalisation::normalize`].
     fn fast_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        norm: Norm,
-        shape: Shape4,
+        layer: NormLayer,
     ) -> FloatTensor<Self>;
 }
 
@@ -45,9 +50,9 @@ fn flat(data: Vec<f32>, shape: &[usize]) -> Flat {
     Flat::from_data(TensorData::new(data, shape.to_vec()))
 }
 
-fn conv_output(shape: &ConvShape) -> Shape4 {
-    let [_, rows, columns] = shape.output_size();
-    [shape.images, shape.out_channels, rows, columns]
+fn conv_output(shape: &ConvShape) -> Shape {
+    let [slices, rows, columns] = shape.output_size();
+    [shape.images, shape.out_channels, slices, rows, columns]
 }
 
 /// The values in row-major order.
@@ -66,15 +71,23 @@ impl FastOps for Flex {
         flat(shape.forward(x.storage(), weight.storage(), bias.storage()), &shape.output())
     }
 
-    fn fast_norm(x: Flat, _: Flat, _: Flat, norm: Norm, shape: Shape4) -> Flat {
-        flat(kernels::normalize(values(&x).storage(), shape, &norm), &shape)
+    fn fast_pool(x: Flat, shape: PoolShape) -> Flat {
+        flat(shape.forward(values(&x).storage()), &shape.output())
+    }
+
+    fn fast_norm(x: Flat, weight: Flat, bias: Flat, layer: NormLayer) -> Flat {
+        let (x, weight, bias) = (values(&x), values(&weight), values(&bias));
+        let norm = Norm::of(x.storage(), layer.shape, layer.kind, weight.storage(), bias.storage());
+        let out = normalisation::normalize(x.storage(), layer.shape, &norm);
+        layer.measured.set(norm).expect("a layer runs forward once");
+        flat(out, &layer.shape)
     }
 }
 
 /// What the backward pass of one of these operations needs.
 trait Slopes: Clone + Send + std::fmt::Debug + 'static {
     fn backward(&self, x: &[f32], weight: &[f32], slope: &[f32], wants_input: bool) -> Gradients;
-    fn input(&self) -> Shape4;
+    fn input(&self) -> Shape;
 }
 
 impl Slopes for ConvShape {
@@ -82,8 +95,8 @@ impl Slopes for ConvShape {
         kernels::conv_backward(self, x, weight, slope, wants_input)
     }
 
-    fn input(&self) -> Shape4 {
-        [self.images, self.in_channels, self.size[1], self.size[2]]
+    fn input(&self) -> Shape {
+        [self.images, self.in_channels, self.size[0], self.size[1], self.size[2]]
     }
 }
 
@@ -92,18 +105,32 @@ impl Slopes for BlockShape {
         BlockShape::backward(self, x, weight, slope)
     }
 
-    fn input(&self) -> Shape4 {
+    fn input(&self) -> Shape {
         self.input
     }
 }
 
-impl Slopes for (Norm, Shape4) {
+/// One normalisation of one step; what it measures on the way forward is needed on the way back, and afterwards.
+#[derive(Clone, Debug)]
+pub(crate) struct NormLayer {
+    shape: Shape,
+    kind: NormKind,
+    measured: Arc<OnceLock<Norm>>,
+}
+
+impl NormLayer {
+    fn norm(&self) -> &Norm {
+        self.measured.get().expect("it ran forward")
+    }
+}
+
+impl Slopes for NormLayer {
     fn backward(&self, x: &[f32], _: &[f32], slope: &[f32], _: bool) -> Gradients {
-        kernels::normalize_backward(x, self.1, &self.0, slope)
+        normalisation::normalize_backward(x, self.shape, self.norm(), slope)
     }
 
-    fn input(&self) -> Shape4 {
-        self.1
+    fn input(&self) -> Shape {
+        self.shape
     }
 }
 
@@ -128,6 +155,23 @@ impl<S: Slopes> Backward<Flex, 3> for Step<S> {
         if let Some(node) = bias_node {
             let count = gradients.bias.len();
             tape.register::<Flex>(node.id, flat(gradients.bias, &[count]));
+        }
+    }
+}
+
+/// The backward pass of pooling, which has no parameters.
+#[derive(Debug)]
+struct PoolStep;
+
+impl Backward<Flex, 1> for PoolStep {
+    type State = (PoolShape, Flat);
+
+    fn backward(self, ops: Ops<Self::State, 1>, tape: &mut Tape, _: &mut Checkpointer) {
+        let [node] = ops.parents;
+        let slope = values(&tape.consume::<Flex>(&ops.node));
+        let (shape, x) = ops.state;
+        if let Some(node) = node {
+            tape.register::<Flex>(node.id, flat(shape.backward(x.storage(), slope.storage()), &shape.input));
         }
     }
 }
@@ -161,59 +205,66 @@ impl<C: CheckpointStrategy> FastOps for Autodiff<Flex, C> {
         record::<C, _>([x, weight, bias], shape, |x, weight, bias| Flex::fast_block(x, weight, bias, shape))
     }
 
-    fn fast_norm(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, norm: Norm, shape: Shape4) -> Tracked<C> {
-        let operation = (norm.clone(), shape);
-        record::<C, _>([x, weight, bias], operation, |x, weight, bias| Flex::fast_norm(x, weight, bias, norm, shape))
+    fn fast_pool(x: Tracked<C>, shape: PoolShape) -> Tracked<C> {
+        let nodes = [x.node()];
+        let x = x.into_primitive();
+        match PoolStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let x = values(&x);
+                prepared.finish((shape, x.clone()), Flex::fast_pool(x, shape))
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(Flex::fast_pool(x, shape)),
+        }
+    }
+
+    fn fast_norm(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>, layer: NormLayer) -> Tracked<C> {
+        record::<C, _>([x, weight, bias], layer.clone(), |x, weight, bias| Flex::fast_norm(x, weight, bias, layer))
     }
 }
 
-/// Convolution with bias.
+/// Convolution with bias; the kernel's slice axis is 1 for two-dimensional networks.
 pub(crate) fn conv(
-    x: Tensor<4>,
-    weight: Tensor<4>,
+    x: Tensor<5>,
+    weight: Tensor<5>,
     bias: Tensor<1>,
-    stride: [usize; 2],
-    padding: [usize; 2],
-) -> Tensor<4> {
-    let [out_channels, _, high, wide] = weight.dims();
-    let [images, in_channels, rows, columns] = x.dims();
-    let shape = ConvShape {
-        images,
-        in_channels,
-        out_channels,
-        size: [1, rows, columns],
-        kernel: [1, high, wide],
-        stride: [1, stride[0], stride[1]],
-        padding: [0, padding[0], padding[1]],
-    };
+    stride: [usize; 3],
+    padding: [usize; 3],
+) -> Tensor<5> {
+    let [out_channels, _, deep, high, wide] = weight.dims();
+    let [images, in_channels, slices, rows, columns] = x.dims();
+    let (size, kernel) = ([slices, rows, columns], [deep, high, wide]);
+    let shape = ConvShape { images, in_channels, out_channels, size, kernel, stride, padding };
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(Dispatch::fast_conv(x, weight, bias, shape))
 }
 
 /// Transposed convolution with bias whose stride is its kernel.
-pub(crate) fn conv_transpose(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>) -> Tensor<4> {
-    let [_, out_channels, high, wide] = weight.dims();
-    let shape = BlockShape { input: x.dims(), out_channels, block: [high, wide] };
+pub(crate) fn conv_transpose(x: Tensor<5>, weight: Tensor<5>, bias: Tensor<1>) -> Tensor<5> {
+    let [_, out_channels, deep, high, wide] = weight.dims();
+    let shape = BlockShape { input: x.dims(), out_channels, block: [deep, high, wide] };
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(Dispatch::fast_block(x, weight, bias, shape))
 }
 
-/// Batch normalisation by the batch itself, then a rectifier if asked for. Also gives mean and unbiased variance.
-pub(crate) fn batch_norm(
-    x: Tensor<4>,
+/// Maximum over blocks that do not overlap.
+pub(crate) fn max_pool(x: Tensor<5>, block: [usize; 3]) -> Tensor<5> {
+    let shape = PoolShape { input: x.dims(), block };
+    Tensor::from_dispatch(Dispatch::fast_pool(x.into_dispatch(), shape))
+}
+
+/// Normalisation by the values themselves. Also gives mean and unbiased variance.
+pub(crate) fn normalise(
+    x: Tensor<5>,
     weight: Tensor<1>,
     bias: Tensor<1>,
-    epsilon: f32,
-    rectify: bool,
-) -> (Tensor<4>, Vec<f32>, Vec<f32>) {
+    kind: NormKind,
+) -> (Tensor<5>, Vec<f32>, Vec<f32>) {
     let shape = x.dims();
-    let vector = |tensor: &Tensor<1>| tensor.clone().into_data().try_into_vec::<f32>().expect("parameters are f32");
-    let data = x.clone().into_data();
-    let (mean, variance) = kernels::statistics(data.as_slice().expect("activations are f32"), shape);
-    let inverse_deviation = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
-    let norm = Norm { weight: vector(&weight), bias: vector(&bias), mean: mean.clone(), inverse_deviation, rectify };
+    let layer = NormLayer { shape, kind, measured: Arc::default() };
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    let out = Tensor::from_dispatch(Dispatch::fast_norm(x, weight, bias, norm, shape));
-    let count = (shape[0] * shape[2] * shape[3]) as f32;
-    (out, mean, variance.into_iter().map(|v| v * count / (count - 1.0).max(1.0)).collect())
+    let out = Tensor::from_dispatch(Dispatch::fast_norm(x, weight, bias, layer.clone()));
+    let norm = layer.norm();
+    let count = (shape.iter().product::<usize>() / norm.mean.len()) as f32;
+    let variance = norm.variance.iter().map(|v| v * count / (count - 1.0).max(1.0)).collect();
+    (out, norm.mean.clone(), variance)
 }

@@ -32,9 +32,11 @@ mod kernels;
 mod loss;
 mod metrics;
 mod network;
+mod normalisation;
 mod optimizer;
 mod plot;
 mod run;
+mod trainee;
 
 pub use augment::{Augmentation, Example, example};
 pub use card::{export_card, read_model, write_card};
@@ -50,3 +52,4 @@ pub use metrics::{
 };
 pub use optimizer::AdamW;
 pub use run::{Progress, Summary, run};
+pub use trainee::Trainee;

@@ -28,6 +28,9 @@ pub(crate) struct LossParts {
 /// Keeps the soft Dice defined on almost empty batches, in pixels.
 const DICE_SMOOTHING: f64 = 50.0;
 
+/// Pixels that are summed by one task.
+const PART: usize = 1 << 15;
+
 struct Sums {
     known: f64,
     entropy: f64,
@@ -44,13 +47,22 @@ struct Sums {
 pub(crate) fn masked_bce_dice(logits: &[f32], target: &Target) -> (LossParts, Vec<f32>) {
     let Target { batch, channels, pixels, .. } = *target;
     assert_eq!(logits.len(), batch * channels * pixels);
-    let planes: Vec<Sums> = (0..batch * channels).into_par_iter().map(|plane| sums(logits, target, plane)).collect();
+    // In parts of planes, so that few large ones are shared too.
+    let parts_of_plane = pixels.div_ceil(PART).max(1);
+    let planes: Vec<Sums> = (0..batch * channels * parts_of_plane)
+        .into_par_iter()
+        .map(|part| {
+            let (plane, first) = (part / parts_of_plane, part % parts_of_plane * PART);
+            sums(logits, target, plane * pixels + first..plane * pixels + (first + PART).min(pixels))
+        })
+        .collect();
     let mut parts = LossParts { dice: vec![f64::NAN; channels], ..LossParts::default() };
     let mut known_pixels = 0.0;
     // Per channel: weight of the cross-entropy of a pixel; soft Dice as `d = (2 o + s) / (p + t + s)`.
     let mut factors = Vec::with_capacity(channels);
     for channel in 0..channels {
-        let sum = |part: fn(&Sums) -> f64| (0..batch).map(|n| part(&planes[n * channels + channel])).sum::<f64>();
+        let parts_of = |n: usize| &planes[(n * channels + channel) * parts_of_plane..][..parts_of_plane];
+        let sum = |part: fn(&Sums) -> f64| (0..batch).flat_map(parts_of).map(part).sum::<f64>();
         let (known, entropy) = (sum(|s| s.known), sum(|s| s.entropy));
         let (overlap, predicted, truth) = (sum(|s| s.overlap), sum(|s| s.predicted), sum(|s| s.truth));
         let scale = if known > 0.0 { 1.0 / known } else { 0.0 };
@@ -68,7 +80,9 @@ pub(crate) fn masked_bce_dice(logits: &[f32], target: &Target) -> (LossParts, Ve
     }
     parts.cross_entropy /= f64::max(known_pixels, 1.0);
     let mut slope = vec![0.0; logits.len()];
-    slope.par_chunks_mut(pixels).enumerate().for_each(|(plane, slope)| {
+    let tasks: Vec<_> = slope.chunks_mut(pixels.max(1)).flat_map(|plane| plane.chunks_mut(PART)).collect();
+    tasks.into_par_iter().enumerate().for_each(|(part, slope)| {
+        let (plane, first) = (part / parts_of_plane, part % parts_of_plane * PART);
         let (scale, with_dice, dice, denominator) = factors[plane % channels];
         let per_channel = 1.0 / channels as f64;
         let entropy_scale = (scale * per_channel) as f32;
@@ -76,7 +90,7 @@ pub(crate) fn masked_bce_dice(logits: &[f32], target: &Target) -> (LossParts, Ve
             true => ((2.0 / denominator * per_channel) as f32, (dice / denominator * per_channel) as f32),
             false => (0.0, 0.0),
         };
-        let start = plane * pixels;
+        let start = plane * pixels + first;
         for (i, out) in slope.iter_mut().enumerate() {
             let known = target.known[start + i];
             if known == 0.0 {
@@ -92,8 +106,7 @@ pub(crate) fn masked_bce_dice(logits: &[f32], target: &Target) -> (LossParts, Ve
     (parts, slope)
 }
 
-fn sums(logits: &[f32], target: &Target, plane: usize) -> Sums {
-    let range = plane * target.pixels..(plane + 1) * target.pixels;
+fn sums(logits: &[f32], target: &Target, range: std::ops::Range<usize>) -> Sums {
     let mut sums = Sums { known: 0.0, entropy: 0.0, overlap: 0.0, predicted: 0.0, truth: 0.0 };
     let values = logits[range.clone()].iter().zip(&target.truth[range.clone()]).zip(&target.known[range]);
     for ((&x, &truth), &known) in values {

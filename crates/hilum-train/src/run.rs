@@ -46,7 +46,7 @@ pub struct Summary {
 }
 
 /// Momentum of the running statistics (PyTorch's default).
-const STATISTICS_MOMENTUM: f32 = 0.1;
+pub(crate) const STATISTICS_MOMENTUM: f32 = 0.1;
 /// Learning rate at the end, as a fraction of the highest.
 const FINAL_RATE: f64 = 0.01;
 
@@ -77,7 +77,6 @@ fn run_with(
 ) -> Result<Summary, TrainError> {
     std::fs::create_dir_all(run_dir).map_err(TrainError::file(run_dir))?;
     let graph = config.network.graph()?;
-    network::check_trainable(&graph)?;
     let identity = identity(config);
     let checkpoint_path = run_dir.join("checkpoint.safetensors");
     let mut state = match checkpoint::load(&checkpoint_path, &identity)? {

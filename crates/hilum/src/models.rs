@@ -107,7 +107,7 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
     println!("change of the mean Dice by 8-bit convolutions: {changes}; {verdict}");
     let text = with_section(&entry.card_text, "int8", &toml::to_string(&BTreeMap::from([("int8", int8)]))?);
     ModelCard::from_toml(&text)?;
-    Ok(output::write(card, text.as_bytes())?)
+    output::write(card, text.as_bytes())
 }
 
 /// A TOML text with one of its tables replaced, or added at the end; all else stays as it was written.

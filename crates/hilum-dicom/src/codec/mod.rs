@@ -11,7 +11,7 @@ use crate::syntax::Codec;
 pub(crate) struct FrameSize {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
-    /// 8 or 16.
+    /// 8 or 16; 1 in segmentations.
     pub(crate) bits_allocated: u16,
 }
 
@@ -23,6 +23,7 @@ pub(crate) struct Undecodable;
 pub(crate) fn decode(codec: Codec, bytes: &[u8], size: FrameSize, big_endian: bool) -> Result<Vec<u16>, Undecodable> {
     let stored = match codec {
         Codec::Native | Codec::Encapsulated => native(bytes, size, big_endian)?,
+        Codec::DeflatedFrames => native(&inflated(bytes, size)?, size, big_endian)?,
         Codec::Rle => rle::decode(bytes, size)?,
         Codec::JpegLossless => jpeg_lossless::decode(bytes, size.rows, size.columns)?,
         Codec::JpegLs => jpeg_ls(bytes, size)?,
@@ -31,9 +32,24 @@ pub(crate) fn decode(codec: Codec, bytes: &[u8], size: FrameSize, big_endian: bo
     if stored.len() == size.rows * size.columns { Ok(stored) } else { Err(Undecodable) }
 }
 
+/// A deflated frame, of which no more is unpacked than a frame has.
+fn inflated(bytes: &[u8], size: FrameSize) -> Result<Vec<u8>, Undecodable> {
+    use std::io::Read;
+    let needed = (size.rows * size.columns * usize::from(size.bits_allocated)).div_ceil(8);
+    let mut frame = Vec::new();
+    let mut inflate = flate2::bufread::DeflateDecoder::new(bytes).take(needed as u64);
+    inflate.read_to_end(&mut frame).map_err(|_| Undecodable)?;
+    if frame.len() == needed { Ok(frame) } else { Err(Undecodable) }
+}
+
 fn native(bytes: &[u8], size: FrameSize, big_endian: bool) -> Result<Vec<u16>, Undecodable> {
     let pixels = size.rows * size.columns;
     match size.bits_allocated {
+        // Segmentations: eight pixels in a byte, the first in its lowest bit (PS3.5 8.1.1).
+        1 => {
+            let bits = bytes.get(..pixels.div_ceil(8)).ok_or(Undecodable)?;
+            Ok((0..pixels).map(|n| u16::from(bits[n / 8] >> (n % 8) & 1)).collect())
+        }
         8 => Ok(bytes.get(..pixels).ok_or(Undecodable)?.iter().map(|b| u16::from(*b)).collect()),
         16 => {
             let words = bytes.get(..2 * pixels).ok_or(Undecodable)?.chunks_exact(2).map(|w| [w[0], w[1]]);

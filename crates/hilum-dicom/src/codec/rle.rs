@@ -6,7 +6,7 @@ pub(super) fn decode(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecoda
     let header = bytes.get(..64).ok_or(Undecodable)?;
     let word = |n: usize| u32::from_le_bytes([header[4 * n], header[4 * n + 1], header[4 * n + 2], header[4 * n + 3]]);
     let segments = word(0) as usize;
-    if segments != usize::from(size.bits_allocated / 8) || segments == 0 {
+    if segments != usize::from(size.bits_allocated.div_ceil(8)) || segments == 0 {
         return Err(Undecodable);
     }
     let pixels = size.rows * size.columns;

@@ -98,7 +98,7 @@ pub(crate) fn run(
     (input, output): (&[f32], &mut [f32]),
     mut watch: impl FnMut(&Step, &[View<'_>]),
 ) {
-    plan.layouts[0].pack(input, &mut workspace.buffers[plan.buffers[0]]);
+    plan.layouts[0].pack(input, &mut workspace.buffers[plan.buffers[0]], workers);
     for step in &program.steps {
         let place = plan.buffers[step.output.0];
         // Taken out for the step: the plan never lets a step write a buffer it reads.
@@ -115,7 +115,7 @@ pub(crate) fn run(
         workspace.buffers[place] = target;
     }
     let result = program.output.0;
-    plan.layouts[result].unpack(&workspace.buffers[plan.buffers[result]], output);
+    plan.layouts[result].unpack(&workspace.buffers[plan.buffers[result]], output, workers);
 }
 
 fn run_step(

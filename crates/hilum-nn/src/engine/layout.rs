@@ -4,6 +4,7 @@
 //! outside the value are simply left out by the reader. Whoever writes a row writes its margins too, so buffers can be
 //! reused without clearing.
 
+use super::execute::Workers;
 use crate::kernels::LANES;
 
 /// Shape of one value in a buffer.
@@ -59,12 +60,18 @@ impl Layout {
     }
 
     /// Writes a value given as `[channel][slice][row][column]`.
-    pub(crate) fn pack(&self, planar: &[f32], blocked: &mut [f32]) {
+    pub(crate) fn pack(&self, planar: &[f32], blocked: &mut [f32], workers: Workers<'_>) {
         let (rows, width) = (self.rows(), self.size[2]);
+        let rows_per_task = workers.rows_per_task(rows, self.blocks());
+        let mut tasks = Vec::new();
         for (block, blocked) in blocked[..self.len()].chunks_exact_mut(self.block_len()).enumerate() {
-            let first = block * LANES;
+            for (part, blocked) in blocked.chunks_mut(rows_per_task * self.row_len()).enumerate() {
+                tasks.push((block * LANES, part * rows_per_task, blocked));
+            }
+        }
+        workers.for_each(tasks, |(first, first_row, blocked)| {
             let channels = LANES.min(self.channels - first);
-            for (r, row) in blocked.chunks_exact_mut(self.row_len()).enumerate() {
+            for (r, row) in (first_row..).zip(blocked.chunks_exact_mut(self.row_len())) {
                 self.clear_margins(row);
                 let (voxels, _) = row[self.columns()].as_chunks_mut::<LANES>();
                 // Sixteen columns of a channel at a time: channels often lie powers of two apart, where lines of the cache
@@ -80,25 +87,34 @@ impl Layout {
                     }
                 }
             }
-        }
+        });
     }
 
     /// Reads a value into `[channel][slice][row][column]`.
-    pub(crate) fn unpack(&self, blocked: &[f32], planar: &mut [f32]) {
+    pub(crate) fn unpack(&self, blocked: &[f32], planar: &mut [f32], workers: Workers<'_>) {
         let (rows, width) = (self.rows(), self.size[2]);
-        for (block, planar) in planar.chunks_mut(LANES * rows * width).enumerate() {
-            let blocked = &blocked[block * self.block_len()..][..self.block_len()];
+        let rows_per_task = workers.rows_per_task(rows, self.blocks());
+        let mut tasks = Vec::new();
+        for (planar, blocked) in planar.chunks_mut(LANES * rows * width).zip(blocked.chunks_exact(self.block_len())) {
+            let mut planes: Vec<_> =
+                planar.chunks_exact_mut(rows * width).map(|plane| plane.chunks_mut(rows_per_task * width)).collect();
+            for blocked in blocked.chunks(rows_per_task * self.row_len()) {
+                let parts = planes.iter_mut().map(|plane| plane.next().expect("all have the same rows"));
+                tasks.push((blocked, parts.collect::<Vec<_>>()));
+            }
+        }
+        workers.for_each(tasks, |(blocked, mut planes)| {
             for (r, row) in blocked.chunks_exact(self.row_len()).enumerate() {
                 let (voxels, _) = row[self.columns()].as_chunks::<LANES>();
                 // As in `pack`.
                 for (x, voxels) in voxels.chunks(LANES).enumerate() {
-                    for (lane, plane) in planar.chunks_exact_mut(rows * width).enumerate() {
+                    for (lane, plane) in planes.iter_mut().enumerate() {
                         let values = &mut plane[r * width + x * LANES..][..voxels.len()];
                         values.iter_mut().zip(voxels).for_each(|(value, voxel)| *value = voxel[lane]);
                     }
                 }
             }
-        }
+        });
     }
 }
 

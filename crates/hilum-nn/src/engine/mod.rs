@@ -19,7 +19,8 @@ pub use precision::{Calibration, Precision};
 use crate::graph::{Graph, GraphError};
 use crate::kernels::{Kernel, KernelSet};
 use crate::weights::{Weights, WeightsError};
-use execute::{Workers, Workspace, run};
+pub(crate) use execute::Workers;
+use execute::{Workspace, run};
 pub(crate) use layout::Layout;
 use program::{Choices, Program};
 
