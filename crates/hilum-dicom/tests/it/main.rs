@@ -1,6 +1,7 @@
 //! Through the public API only.
 
 mod flaws;
+mod foreign;
 mod geometry;
 mod hostile;
 mod nifti;
