@@ -11,7 +11,7 @@
 //!
 //! | transfer syntax | decoder |
 //! |---|---|
-//! | Implicit and Explicit Little Endian, Explicit Big Endian, Deflated, Encapsulated Uncompressed | here |
+//! | Implicit and Explicit Little Endian, Explicit Big Endian, Deflated, Deflated Image Frame, Encapsulated Uncompressed | here |
 //! | RLE Lossless; JPEG Lossless process 14, all selection values | here |
 //! | JPEG-LS, lossless and near-lossless | `pure_jpegls` |
 //! | JPEG 2000, reversible and not | `hayro-jpeg2000` |
@@ -33,8 +33,12 @@
 //! ([`binary_segmentation`], [`label_map_segmentation`], [`probability_segmentation`]), measurements
 //! ([`measurement_report`], TID 1500), outlines ([`presentation_state`]), [`key_objects`], [`colour_capture`] and
 //! [`encapsulated_pdf`]. Types and [`Code`]s are checked when they are made, so that an object which breaks the standard is
-//! an error and not a file; UIDs follow from the content. [`SegmentationImage`] reads segmentations, [`ReportDocument`] measurement reports, ours and others'.
-//! `tests/peers/check.py` holds all of it against highdicom, dcmqi, dcmtk and dicom3tools.
+//! an error and not a file; UIDs follow from the content. `tests/peers/check.py` holds all of it against highdicom, dcmqi,
+//! dcmtk and dicom3tools.
+//!
+//! **Results of others**: [`SegmentationImage`] reads segmentations (binary, fractional, label map; packed in any syntax
+//! above) and [`ReportDocument`] measurement reports after TID 1500, ours and those of others. `tests/data/results` has
+//! files of highdicom and dcmqi with their answers.
 //!
 //! **Writing**: [`write_ct_series`] makes CT images of any geometry, [`capture_file`] Secondary Captures, and [`nifti`] reads and writes NIfTI-1.
 //!

@@ -5,6 +5,9 @@ tests/it/foreign.rs once more, so that file and answer come from different hands
 The CT has 6 slices of 7 x 10; voxel [s, r, c] has the number v = (7 s + 3 r + 5 c + s r) mod 11, and 10 in slice 0.
 Segment 1 is v < 3, segment 2 is 2 <= v < 5, so they overlap where v = 2; label maps give those voxels to segment 1.
 Probabilities are v / 10.
+
+Nothing is drawn by lot. UIDs that the writers choose themselves, and dcmqi's dates, differ between runs; the tests look
+at what refers to what.
 """
 import json
 import pathlib
