@@ -152,8 +152,10 @@ impl SegmentationImage {
     pub fn mask(&self, number: u16, grid: &Geometry) -> Result<Mask, Refusal> {
         self.require(number)?;
         let mut mask = Volume::filled(grid.clone(), false);
-        self.visit(grid, |frame, pixel, voxel| {
-            if self.shows(frame, pixel, number) {
+        let least = self.values.most().map_or(1, |most| u16::from(most).div_ceil(2));
+        self.visit(grid, Some(number), |frame, value, voxel| {
+            let inside = if self.frames[frame].segment.is_none() { value == number } else { value >= least };
+            if inside {
                 mask.data_mut()[voxel] = true;
             }
         })?;
@@ -171,11 +173,8 @@ impl SegmentationImage {
         };
         self.require(number)?;
         let mut fractions = Volume::filled(grid.clone(), 0f32);
-        self.visit(grid, |frame, pixel, voxel| {
-            if self.frames[frame].segment == Some(number) {
-                let value = self.values.at(frame * self.rows * self.columns + pixel);
-                fractions.data_mut()[voxel] = f32::from(value) / f32::from(most);
-            }
+        self.visit(grid, Some(number), |_, value, voxel| {
+            fractions.data_mut()[voxel] = f32::from(value) / f32::from(most);
         })?;
         Ok(fractions)
     }
@@ -196,92 +195,134 @@ impl SegmentationImage {
         label_of: impl Fn(&SegmentInfo) -> Option<u8>,
     ) -> Result<LabelMap, Refusal> {
         let mut labels = Volume::filled(grid.clone(), 0u8);
+        if self.form == SegmentationForm::LabelMap {
+            let mut label_of_number = vec![None; usize::from(u16::MAX) + 1];
+            for segment in &self.segments {
+                label_of_number[usize::from(segment.number)] = label_of(segment);
+            }
+            self.visit(grid, None, |_, value, voxel| {
+                if let Some(label) = label_of_number[usize::from(value)] {
+                    labels.data_mut()[voxel] = label;
+                }
+            })?;
+            return Ok(LabelMap::new(labels));
+        }
+        let least = self.values.most().map_or(1, |most| u16::from(most).div_ceil(2));
         for segment in &self.segments {
             let Some(label) = label_of(segment) else { continue };
-            let mask = self.mask(segment.number, grid)?;
-            for (to, inside) in labels.data_mut().iter_mut().zip(mask.data()) {
-                if *inside {
-                    *to = label;
+            self.visit(grid, Some(segment.number), |_, value, voxel| {
+                if value >= least {
+                    labels.data_mut()[voxel] = label;
                 }
-            }
+            })?;
         }
         Ok(LabelMap::new(labels))
     }
 
-    fn shows(&self, frame: usize, pixel: usize, number: u16) -> bool {
-        let at = frame * self.rows * self.columns + pixel;
-        let value = self.values.at(at);
-        match (self.frames[frame].segment, self.values.most()) {
-            (None, _) => value == number,
-            (Some(segment), most) => {
-                // In wide words: twice a value may not fit 16 bits.
-                segment == number && value > 0 && 2 * u32::from(value) >= u32::from(most.unwrap_or(1))
-            }
-        }
-    }
-
-    /// Calls `with` for each pixel of each frame: frame, pixel within it, voxel of the grid.
-    fn visit(&self, grid: &Geometry, mut with: impl FnMut(usize, usize, usize)) -> Result<(), Refusal> {
-        let shape = grid.shape();
-        for (n, frame) in self.frames.iter().enumerate() {
-            let start = grid.voxel_from_patient(frame.position).0;
-            let step = |axis: usize| {
-                let next = frame.position.plus(frame.axes[axis].times(frame.spacing_mm[axis]));
-                let next = grid.voxel_from_patient(next).0;
-                [0, 1, 2].map(|a| next[a] - start[a])
-            };
-            let (along, down) = (step(0), step(1));
-            // Neighbouring pixels are neighbouring voxels, and rows and columns do not fall into one.
-            let axis = |step: [f64; 3]| {
-                let rounded = step.map(|v| v.round().abs());
-                (rounded.iter().sum::<f64>() == 1.0).then(|| rounded.iter().position(|v| *v == 1.0)).flatten()
-            };
-            if !matches!((axis(along), axis(down)), (Some(a), Some(d)) if a != d) {
-                return Err(Refusal::NotSegmentation("its pixels are not voxels of this series"));
-            }
-            let at = |r: usize, c: usize| [0, 1, 2].map(|a| start[a] + r as f64 * down[a] + c as f64 * along[a]);
-            let on_grid = |r, c| {
-                at(r, c)
-                    .iter()
-                    .zip(shape)
-                    .all(|(v, n)| (v - v.round()).abs() < OFF_GRID && v.round() >= 0.0 && v.round() < n as f64)
-            };
-            let (last_row, last_column) = (self.rows - 1, self.columns - 1);
-            if ![(0, 0), (0, last_column), (last_row, 0), (last_row, last_column)]
-                .into_iter()
-                .all(|(r, c)| on_grid(r, c))
-            {
-                return Err(Refusal::NotSegmentation("its pixels are not voxels of this series"));
+    /// Calls `with` for each pixel of each frame, of those of one segment if `only` names it and frames have one: frame,
+    /// value, voxel of the grid. Every frame must lie on the grid, those passed over too.
+    fn visit(
+        &self,
+        grid: &Geometry,
+        only: Option<u16>,
+        mut with: impl FnMut(usize, u16, usize),
+    ) -> Result<(), Refusal> {
+        let lines = self.frames.iter().map(|frame| self.lines(frame, grid)).collect::<Option<Vec<_>>>();
+        let lines = lines.ok_or(Refusal::NotSegmentation("its pixels are not voxels of this series"))?;
+        let size = self.rows * self.columns;
+        for (n, (frame, [start, down, along])) in self.frames.iter().zip(lines).enumerate() {
+            if only.is_some() && frame.segment.is_some() && frame.segment != only {
+                continue;
             }
             for r in 0..self.rows {
                 for c in 0..self.columns {
-                    let index = at(r, c).map(|v| v.round() as usize);
-                    with(n, r * self.columns + c, grid.offset(index));
+                    // Within the grid, as the corners are.
+                    let voxel = (start + r as isize * down + c as isize * along) as usize;
+                    with(n, self.values.at(n * size + r * self.columns + c), voxel);
                 }
             }
         }
         Ok(())
     }
+
+    /// Where a frame lies in the memory of `grid`: its first pixel, and the steps to the next row and the next column.
+    /// `None` if its pixels are not voxels.
+    fn lines(&self, frame: &PlacedFrame, grid: &Geometry) -> Option<[isize; 3]> {
+        let shape = grid.shape();
+        let start = grid.voxel_from_patient(frame.position).0;
+        let step = |axis: usize| {
+            let next = frame.position.plus(frame.axes[axis].times(frame.spacing_mm[axis]));
+            let next = grid.voxel_from_patient(next).0;
+            [0, 1, 2].map(|a| next[a] - start[a])
+        };
+        let (along, down) = (step(0), step(1));
+        // Neighbouring pixels are neighbouring voxels, and rows and columns do not fall into one.
+        let axis = |step: [f64; 3]| {
+            let rounded = step.map(|v| v.round().abs());
+            (rounded.iter().sum::<f64>() == 1.0).then(|| rounded.iter().position(|v| *v == 1.0)).flatten()
+        };
+        if axis(along)? == axis(down)? {
+            return None;
+        }
+        // What is linear and right at the corners is right between them.
+        let corner = |r: f64, c: f64| {
+            (0..3).all(|a| {
+                let truly = start[a] + r * down[a] + c * along[a];
+                let voxel = start[a].round() + r * down[a].round() + c * along[a].round();
+                (truly - voxel).abs() < OFF_GRID && voxel >= 0.0 && voxel < shape[a] as f64
+            })
+        };
+        let (last_row, last_column) = ((self.rows - 1) as f64, (self.columns - 1) as f64);
+        let corners = [(0.0, 0.0), (0.0, last_column), (last_row, 0.0), (last_row, last_column)];
+        if !corners.into_iter().all(|(r, c)| corner(r, c)) {
+            return None;
+        }
+        let strides = [(shape[1] * shape[2]) as isize, shape[2] as isize, 1];
+        let offset = |v: [f64; 3]| (0..3).map(|a| v[a].round() as isize * strides[a]).sum();
+        Some([offset(start), offset(down), offset(along)])
+    }
+}
+
+/// What functional groups say of a frame or of all (PS3.3 C.7.6.16.2).
+#[derive(Clone, Copy, Debug, Default)]
+struct Groups {
+    position: Option<[f64; 3]>,
+    orientation: Option<[f64; 6]>,
+    spacing_mm: Option<[f64; 2]>,
+    segment: Option<u16>,
+}
+
+impl Groups {
+    fn of(item: &Dataset<'_>) -> Self {
+        let group = |tag| item.first_item(tag);
+        Self {
+            position: group(tags::PLANE_POSITION_SEQUENCE).and_then(|g| g.exactly(tags::IMAGE_POSITION_PATIENT)),
+            orientation: group(tags::PLANE_ORIENTATION_SEQUENCE)
+                .and_then(|g| g.exactly(tags::IMAGE_ORIENTATION_PATIENT)),
+            spacing_mm: group(tags::PIXEL_MEASURES_SEQUENCE).and_then(|g| g.exactly(tags::PIXEL_SPACING)),
+            segment: group(tags::SEGMENT_IDENTIFICATION_SEQUENCE).and_then(|g| g.u16(tags::REFERENCED_SEGMENT_NUMBER)),
+        }
+    }
 }
 
 /// Place and segment of every frame, from its own functional groups or else the shared ones; `None` if one is missing.
 fn frames(data: &Dataset<'_>) -> Result<Option<Vec<PlacedFrame>>, Fault> {
+    // Opened once, whatever the number of frames.
     let shared = data.first_item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let shared = shared.map(|item| Groups::of(&item)).unwrap_or_default();
     let groups = data.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)?;
     if groups.is_empty() || data.number(tags::NUMBER_OF_FRAMES) != Some(groups.len() as f64) {
         return Ok(None);
     }
     let one = |own: &Dataset<'_>| {
-        let group = |tag| own.first_item(tag).or_else(|| shared.as_ref()?.first_item(tag));
-        let position = group(tags::PLANE_POSITION_SEQUENCE)?.exactly(tags::IMAGE_POSITION_PATIENT)?;
-        let o: [f64; 6] = group(tags::PLANE_ORIENTATION_SEQUENCE)?.exactly(tags::IMAGE_ORIENTATION_PATIENT)?;
-        let [row_mm, column_mm] = group(tags::PIXEL_MEASURES_SEQUENCE)?.exactly(tags::PIXEL_SPACING)?;
-        let segment = group(tags::SEGMENT_IDENTIFICATION_SEQUENCE).and_then(|s| s.u16(tags::REFERENCED_SEGMENT_NUMBER));
+        let own = Groups::of(own);
+        let o = own.orientation.or(shared.orientation)?;
+        let [row_mm, column_mm] = own.spacing_mm.or(shared.spacing_mm)?;
         Some(PlacedFrame {
-            position: PatientPoint(position),
+            position: PatientPoint(own.position.or(shared.position)?),
             axes: [PatientVector([o[0], o[1], o[2]]), PatientVector([o[3], o[4], o[5]])],
             spacing_mm: [column_mm, row_mm],
-            segment,
+            segment: own.segment.or(shared.segment),
         })
     };
     Ok(groups.iter().map(one).collect())

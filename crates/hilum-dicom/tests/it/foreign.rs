@@ -217,6 +217,15 @@ fn pixels_that_are_not_voxels_of_the_grid_are_refused() {
         Geometry::new([6, 14, 20], PatientPoint([-10.0, -20.0, 30.0]), grid(false, SMALL).axes(), [2.5, 0.4, 0.35])
             .unwrap();
     assert!(read(&file("hd-binary")).mask(1, &fine).is_err(), "every second voxel would be left out");
+    let stretched = Geometry::new(
+        [6, 9, 13],
+        PatientPoint([-10.0, -20.0, 30.0]),
+        grid(false, SMALL).axes(),
+        // The last row and column lie on voxels again, one further than they should.
+        [2.5, 0.8 * 6.0 / 7.0, 0.7 * 9.0 / 10.0],
+    )
+    .unwrap();
+    assert!(read(&file("hd-binary")).mask(1, &stretched).is_err(), "only the corners are voxels");
     assert!(read(&file("hd-binary-oblique")).mask(1, &grid(false, SMALL)).is_err(), "another direction");
     // All pixels at one place.
     let flat = edited(&file("hd-binary"), |object| {
