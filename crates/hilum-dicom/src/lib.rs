@@ -110,7 +110,7 @@ pub use note::{Note, NoteKind, Severity};
 pub use origin::Origin;
 pub use picture_files::{BurnedIn, ColourPicture, colour_capture, encapsulated_pdf};
 pub use presentation_state::{Outline, OutlineLayer, Presentation, presentation_state};
-pub use read_segmentation::{SegmentInfo, SegmentationForm, SegmentationImage};
+pub use read_segmentation::{AnatomicRegion, SegmentInfo, SegmentationForm, SegmentationImage};
 pub use report_document::{
     Concept, Evaluation, EvaluationValue, Evidence, FindingSite, ObjectReference, Observer, Quantity, Region,
     RegionPoints, ReportDocument, ReportFlaw, ReportedAlgorithm, ReportedGroup, ReportedMeasurement,

@@ -1,5 +1,6 @@
 //! Segmentations read back: our own and those of others.
 
+use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use hilum_volume::{Geometry, LabelMap, Mask, PatientPoint, PatientVector, Volume};
 
@@ -51,8 +52,21 @@ pub struct SegmentInfo {
     pub category: (String, String),
     /// Property type as code value and scheme, such as `("39607008", "SCT")` for a lung.
     pub property: (String, String),
+    /// Modifiers of the property, such as its side, as code value and scheme.
+    pub modifiers: Vec<(String, String)>,
+    /// Anatomic regions it lies in, each with its modifiers, as code value and scheme.
+    pub regions: Vec<AnatomicRegion>,
     /// The UID it is followed by through objects, if it has one.
     pub tracking_uid: Option<String>,
+}
+
+/// A region of the body with its modifiers, such as its side, as code value and scheme.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnatomicRegion {
+    /// The region.
+    pub region: (String, String),
+    /// Its modifiers.
+    pub modifiers: Vec<(String, String)>,
 }
 
 /// Where a frame lies and which segment it shows; `None` in label maps.
@@ -342,16 +356,30 @@ fn form(data: &Dataset<'_>, class: &str) -> Option<SegmentationForm> {
     }
 }
 
+/// The code in an item of a code sequence.
+fn code(item: &Dataset<'_>) -> Option<(String, String)> {
+    Some((item.text(tags::CODE_VALUE)?, item.text(tags::CODING_SCHEME_DESIGNATOR)?))
+}
+
+fn codes(of: &Dataset<'_>, tag: Tag) -> Vec<(String, String)> {
+    of.items(tag).unwrap_or_default().iter().filter_map(code).collect()
+}
+
 fn segment_info(item: &Dataset<'_>) -> Option<SegmentInfo> {
-    let code = |tag| {
-        let code = item.first_item(tag)?;
-        Some((code.text(tags::CODE_VALUE)?, code.text(tags::CODING_SCHEME_DESIGNATOR)?))
+    let property = item.first_item(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE);
+    let property = property.as_ref();
+    let regions = item.items(tags::ANATOMIC_REGION_SEQUENCE).unwrap_or_default();
+    let region = |region: &Dataset<'_>| {
+        let modifiers = codes(region, tags::ANATOMIC_REGION_MODIFIER_SEQUENCE);
+        Some(AnatomicRegion { region: code(region)?, modifiers })
     };
     Some(SegmentInfo {
         number: item.u16(tags::SEGMENT_NUMBER)?,
         label: item.text(tags::SEGMENT_LABEL).unwrap_or_default(),
-        category: code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE).unwrap_or_default(),
-        property: code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE).unwrap_or_default(),
+        category: codes(item, tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE).into_iter().next().unwrap_or_default(),
+        property: property.and_then(code).unwrap_or_default(),
+        modifiers: property.map(|p| codes(p, tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE)).unwrap_or_default(),
+        regions: regions.iter().filter_map(region).collect(),
         tracking_uid: item.text(tags::TRACKING_UID),
     })
 }

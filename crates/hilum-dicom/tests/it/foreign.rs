@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use hilum_dicom::{
-    Concept, Evaluation, EvaluationValue, FindingSite, Limits, ObjectReference, Observer, Quantity, Refusal, Region,
-    RegionPoints, ReportDocument, ReportedAlgorithm, ReportedGroup, ReportedMeasurement, SegmentationForm,
-    SegmentationImage,
+    AnatomicRegion, Concept, Evaluation, EvaluationValue, FindingSite, Limits, ObjectReference, Observer, Quantity,
+    Refusal, Region, RegionPoints, ReportDocument, ReportedAlgorithm, ReportedGroup, ReportedMeasurement,
+    SegmentationForm, SegmentationImage,
 };
 use hilum_volume::{AxisOrder, Geometry, PatientPoint, PatientVector, Volume};
 
@@ -133,14 +133,23 @@ fn segmentations_of_highdicom_come_back_voxel_by_voxel() {
 
 #[test]
 fn segmentations_of_dcmqi_come_back_voxel_by_voxel() {
-    use SegmentationForm::Binary;
+    use SegmentationForm::{Binary, LabelMap};
     for case in [
         case("dcmqi", Binary),
         oblique("dcmqi-oblique", Binary),
         case("dcmqi-deflated", Binary),
         case("dcmqi-all-frames", Binary),
+        case("dcmqi-labelmap", LabelMap),
     ] {
         check(&case);
+        let read = SegmentationImage::read(&file(case.name), &Limits::default()).unwrap();
+        let right = vec![("24028007".to_owned(), "SCT".to_owned())];
+        let lung = ("39607008".to_owned(), "SCT".to_owned());
+        let [first, second] = &read.segments[..] else { panic!("two segments") };
+        assert_eq!((&first.label[..], &second.label[..]), ("Lung", "Mass"), "{}", case.name);
+        assert_eq!((&first.modifiers, &first.regions), (&right, &vec![]), "{}", case.name);
+        let region = AnatomicRegion { region: lung, modifiers: right };
+        assert_eq!((&second.modifiers, &second.regions), (&vec![], &vec![region]), "{}", case.name);
     }
 }
 
@@ -462,11 +471,30 @@ fn a_report_of_dcmqi_comes_back_number_by_number() {
             ],
             ..group(1)
         },
-        ReportedGroup { measurements: vec![derived(-778.0, concept("255605001", "SCT", "Minimum"))], ..group(2) },
+        ReportedGroup {
+            method: Some(concept("126401", "DCM", "Method")),
+            measurements: vec![ReportedMeasurement {
+                algorithm: Some(ReportedAlgorithm {
+                    name: Some("net".into()),
+                    version: Some("4.6".into()),
+                    family: None,
+                }),
+                modifiers: vec![(concept("A.13", "99TEST", "Preprocessing"), concept("A.14", "99TEST", "Filter"))],
+                ..derived(-778.0, concept("255605001", "SCT", "Minimum"))
+            }],
+            evaluations: [
+                EvaluationValue::Text("Bad".into()),
+                EvaluationValue::Code(concept("124", "99TEST", "Absent")),
+            ]
+            .map(|value| Evaluation { concept: concept("123", "99TEST", "Quality"), value })
+            .to_vec(),
+            ..group(2)
+        },
     ];
     assert_eq!(read.groups, expected);
     assert_eq!(images.len(), 6);
     assert_eq!(read.image_library, images);
     assert_eq!(read.observers, [Observer::Person { name: Some("Reader1".into()) }]);
-    assert_eq!((read.complete, read.verified, read.unread_items), (true, true, 0));
+    // A property of a number (HAS PROPERTIES) has no place in what is read.
+    assert_eq!((read.complete, read.verified, read.unread_items), (true, true, 1));
 }

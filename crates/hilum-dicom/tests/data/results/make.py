@@ -227,15 +227,19 @@ with tempfile.TemporaryDirectory() as folder:
             image.SetOrigin(ORIGIN.tolist())
             image.SetDirection(matrix.flatten().tolist())
             sitk.WriteImage(image, str(folder / f"mask{turn}{n}.nrrd"))
+    right = code("24028007", "SCT", "Right")
     segments = [
         [{
             "labelID": 1, "SegmentLabel": label, "SegmentDescription": label,
             "SegmentAlgorithmType": "AUTOMATIC", "SegmentAlgorithmName": "net",
             "SegmentedPropertyCategoryCodeSequence": code(*category[:3]),
             "SegmentedPropertyTypeCodeSequence": code(*kind[:3]),
-            "recommendedDisplayRGBValue": [221, 130, 101],
+            "recommendedDisplayRGBValue": [221, 130, 101], **more,
         }]
-        for label, category, kind in (("Lung", STRUCTURE, LUNG), ("Mass", ABNORMAL, MASS))
+        for label, category, kind, more in (
+            ("Lung", STRUCTURE, LUNG, {"SegmentedPropertyTypeModifierCodeSequence": right}),
+            ("Mass", ABNORMAL, MASS, {"AnatomicRegionSequence": code(*LUNG[:3]), "AnatomicRegionModifierSequence": right}),
+        )
     ]
     about = {
         "ContentCreatorName": "Reader1", "ClinicalTrialSeriesID": "1", "ClinicalTrialTimePointID": "1",
@@ -255,6 +259,18 @@ with tempfile.TemporaryDirectory() as folder:
     dcmqi_seg("dcmqi-oblique", "-oblique")
     dcmqi_seg("dcmqi-deflated", "", "--compress", "deflate")
     dcmqi_seg("dcmqi-all-frames", "", "--skip", "0")
+
+    image = sitk.GetImageFromArray(labels)
+    image.SetSpacing(SPACING[::-1])
+    image.SetOrigin(ORIGIN.tolist())
+    sitk.WriteImage(image, str(folder / "labels.nrrd"))
+    about["segmentAttributes"] = [[*segments[0], {**segments[1][0], "labelID": 2}]]
+    (folder / "labels.json").write_text(json.dumps(about))
+    run(
+        "itkimage2segimage", "--inputImageList", folder / "labels.nrrd", "--inputDICOMDirectory", folder / "ct",
+        "--inputMetadata", folder / "labels.json", "--outputDICOM", here / "dcmqi-labelmap.dcm",
+        "--segmentationType", "labelmap",
+    )
 
     # dcmqi's report on its own segmentation.
     seg = pydicom.dcmread(here / "dcmqi.dcm", stop_before_pixels=True)
@@ -282,7 +298,23 @@ with tempfile.TemporaryDirectory() as folder:
                 item("37.3289", density, hu, derivationModifier=code("373098007", "SCT", "Mean")),
                 item("70361.9", volume, code("mm3", "UCUM", "cubic millimeter")),
             ], FindingSite=code("39607008", "SCT", "Lung"), Laterality=code("24028007", "SCT", "Right")),
-            roi(2, [item("-778", density, hu, derivationModifier=code("255605001", "SCT", "Minimum"))]),
+            roi(2, [
+                item(
+                    "-778", density, hu, derivationModifier=code("255605001", "SCT", "Minimum"),
+                    measurementAlgorithmIdentification={"AlgorithmName": "net", "AlgorithmVersion": "4.6"},
+                    measurementModifiers=[{
+                        "modifier": code("A.13", "99TEST", "Preprocessing"),
+                        "modifierValue": code("A.14", "99TEST", "Filter"),
+                    }],
+                    measurementNumProperties=[{
+                        "numProperty": code("1234", "99TEST", "Weight"), "numPropertyValue": "10",
+                        "numPropertyUnits": code("kg", "UCUM", "kilogram"),
+                    }],
+                ),
+            ], MeasurementMethod=code("126401", "DCM", "Method"), qualitativeEvaluations=[
+                {"conceptCode": code("123", "99TEST", "Quality"), "conceptValue": "Bad"},
+                {"conceptCode": code("123", "99TEST", "Quality"), "conceptValue": code("124", "99TEST", "Absent")},
+            ]),
         ],
     }
     (folder / "sr.json").write_text(json.dumps(report))
