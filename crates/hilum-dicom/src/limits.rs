@@ -25,6 +25,8 @@ pub struct Limits {
     pub max_sequence_depth: usize,
     /// Bytes of one DICOM element other than pixel data. Default: 64 MiB.
     pub max_element_bytes: u64,
+    /// Bytes of one structured report, inflated. Default: 64 MiB; a report that names 1 000 images has less than one.
+    pub max_report_bytes: u64,
     /// Content items of one structured report, with the objects it names. Default: 200 000.
     pub max_content_items: usize,
     /// Bytes of one text of a structured report. Default: 1 MiB.
@@ -44,6 +46,7 @@ impl Default for Limits {
             max_elements: 1_000_000,
             max_sequence_depth: 16,
             max_element_bytes: 64 << 20,
+            max_report_bytes: 64 << 20,
             max_content_items: 200_000,
             max_text_bytes: 1 << 20,
         }

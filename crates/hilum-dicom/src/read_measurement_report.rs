@@ -8,6 +8,7 @@ use crate::dataset::Dataset;
 use crate::part10::Layout;
 use crate::read_measurement_group::{evaluation, group};
 use crate::report_document::{Evidence, Observer, ReportDocument, ReportFlaw};
+use crate::scan::SkipReason;
 use crate::sr_reading::{ReadItem, Reading};
 use crate::{Limits, Refusal};
 
@@ -32,12 +33,19 @@ impl ReportDocument {
     /// # Errors
     /// [`Refusal::Report`] with the reason if it is something else or damaged; [`Refusal::TooLarge`] beyond the limits.
     pub fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Refusal> {
-        if bytes.len() as u64 > limits.max_file_bytes {
-            return Err(Refusal::TooLarge { what: "the file", limit: limits.max_file_bytes });
+        // Every element becomes several times its bytes in memory, and a report needs few of them.
+        let most = limits.max_file_bytes.min(limits.max_report_bytes);
+        let limits = &Limits { max_file_bytes: most, ..limits.clone() };
+        let too_large = Refusal::TooLarge { what: "the file", limit: most };
+        if bytes.len() as u64 > most {
+            return Err(too_large);
         }
         let reading = Reading::new(limits);
         let layout = Layout::of(bytes, limits).map_err(|_| ReportFlaw::NotDicom)?;
-        let content = layout.content(bytes, limits).map_err(|_| ReportFlaw::Damaged)?;
+        let content = layout.content(bytes, limits).map_err(|reason| match reason {
+            SkipReason::TooLarge => too_large,
+            _ => ReportFlaw::Damaged.into(),
+        })?;
         let data = Dataset::parse(&content, layout.syntax.encoding, limits).map_err(|f| reading.fault(f))?;
         let text = |tag| Ok::<_, Refusal>(reading.text(&data, tag)?.unwrap_or_default());
         let sop_class_uid = text(tags::SOP_CLASS_UID)?;

@@ -372,6 +372,18 @@ fn nested(file: &File, defined: bool) -> File {
     [file, content].concat()
 }
 
+/// The file as Deflated Explicit VR Little Endian (PS3.5 A.5).
+fn deflated(file: &File) -> File {
+    use std::io::Write;
+    let syntax = b"\x02\0\x10\0UI\x14\x001.2.840.10008.1.2.1\0";
+    let at = file.windows(syntax.len()).position(|w| w == syntax).unwrap();
+    let set = file.windows(4).position(|w| w == b"\x08\0\x05\0" || w == b"\x08\0\x12\0").unwrap();
+    let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&file[set..]).unwrap();
+    let other = b"\x02\0\x10\0UI\x16\x001.2.840.10008.1.2.1.99";
+    [&file[..at], &other[..], &file[at + syntax.len()..set], &packed.finish().unwrap()].concat()
+}
+
 #[test]
 fn nesting_items_and_text_have_limits() {
     let (file, _) = ours();
@@ -385,8 +397,15 @@ fn nesting_items_and_text_have_limits() {
     assert_eq!(too_large(&file, &few), "the number of content items");
     let short = Limits { max_text_bytes: 30, ..Limits::default() };
     assert_eq!(too_large(&file, &short), "the length of a text");
-    let small = Limits { max_file_bytes: 100, ..Limits::default() };
-    assert_eq!(too_large(&file, &small), "the file");
+    let whole = file.len() as u64;
+    let small = |bytes| Limits { max_report_bytes: bytes, ..Limits::default() };
+    assert_eq!(too_large(&file, &small(100)), "the file");
+    assert_eq!(too_large(&file, &Limits { max_file_bytes: 100, ..Limits::default() }), "the file");
+    let packed = deflated(&file);
+    assert!((packed.len() as u64) < whole / 3);
+    assert_eq!(too_large(&packed, &small(whole / 2)), "the file", "inflated");
+    let inflated = ReportDocument::read(&packed, &small(whole)).unwrap();
+    assert_eq!(inflated, ReportDocument::read(&file, &small(whole)).unwrap());
 }
 
 #[test]
