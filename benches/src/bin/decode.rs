@@ -2,6 +2,7 @@
 //!
 //! It does more than the peers: files are grouped into series, checked, sorted by position and turned into HU.
 
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,9 +11,15 @@ use hilum_benches::serve;
 use hilum_dicom::{Limits, Source, load, scan};
 
 fn main() -> std::io::Result<()> {
+    // Kept from run to run: processor time is counted over living threads.
+    let mut pools = BTreeMap::new();
     serve(|line| match line {
         ["run", folder, threads] => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build()?;
+            let threads: usize = threads.parse()?;
+            let pool = match pools.entry(threads) {
+                Entry::Occupied(pool) => pool.into_mut(),
+                Entry::Vacant(place) => place.insert(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?),
+            };
             pool.install(|| run(Path::new(folder)))
         }
         _ => bail!("not understood: {}", line.join(" ")),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use hilum_benches::{NETWORKS, input_for, serve};
-use hilum_train::{AdamW, Trainee};
+use hilum_train::{AdamW, TrainDevice, Trainee};
 
 /// The allocator of the program itself.
 #[global_allocator]
@@ -29,7 +29,7 @@ fn main() -> std::io::Result<()> {
         ["run"] => {
             let Prepared { trainee, images, truth, shape } = prepared.as_mut().context("nothing is prepared")?;
             let started = Instant::now();
-            let loss = trainee.step(images.clone(), *shape, truth.clone(), &AdamW::default(), 1e-3);
+            let loss = trainee.step(images.clone(), *shape, truth.clone(), &AdamW::default(), 1e-3)?;
             Ok(format!("{} {loss}", started.elapsed().as_secs_f64()))
         }
         _ => bail!("not understood: {}", line.join(" ")),
@@ -44,5 +44,5 @@ fn prepare(name: &str, batch: usize) -> Result<Prepared> {
     let images = input_for(shape.iter().product());
     let truth =
         input_for(images.len() * graph.output_channels()).iter().map(|v| f32::from(u8::from(*v > 0.2))).collect();
-    Ok(Prepared { trainee: Trainee::new(graph, 1), images, truth, shape })
+    Ok(Prepared { trainee: Trainee::new(graph, 1, TrainDevice::Cpu), images, truth, shape })
 }

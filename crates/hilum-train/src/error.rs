@@ -6,6 +6,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// This build cannot train on what was asked for.
+    #[error("cannot train on {device}: {reason}")]
+    Device {
+        /// Its name.
+        device: &'static str,
+        /// What is missing.
+        reason: &'static str,
+    },
     /// A file could not be read or written.
     #[error("cannot access {path}: {source}")]
     File {

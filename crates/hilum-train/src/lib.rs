@@ -22,6 +22,7 @@ mod cases;
 mod checkpoint;
 mod config;
 mod curve;
+mod device;
 mod emphasis;
 mod error;
 mod evaluate;
@@ -34,6 +35,7 @@ mod metrics;
 mod network;
 mod normalisation;
 mod optimizer;
+mod plain;
 mod plot;
 mod run;
 mod trainee;
@@ -42,6 +44,7 @@ pub use augment::{Augmentation, Example, example};
 pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Known, Layout, Reading, Slice, read};
 pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig};
+pub use device::TrainDevice;
 pub use error::TrainError;
 pub use evaluate::{
     ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, evaluate, evaluate_on,

@@ -3,15 +3,14 @@
 //! The parameters live outside of Burn, in [`Weights`]: every step hands them over, and takes back gradients and the
 //! batch's statistics. So a checkpoint is plain arrays, and the optimiser is a pure function of them.
 
-use burn::tensor::module::{batch_norm, conv3d};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::module::batch_norm;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use hilum_nn::{Graph, NodeId, Op, Weights};
 
-use crate::fast;
 use crate::kernels::Shape;
 use crate::loss::{self, LossParts, Target};
 use crate::normalisation::{NormKind, Together};
+use crate::{TrainDevice, TrainError, fast, plain};
 
 /// What one step yields.
 pub(crate) struct StepResult {
@@ -64,8 +63,21 @@ pub(crate) fn normal(random: &mut fastrand::Rng) -> f32 {
 }
 
 /// Loss, gradients and batch statistics for one batch.
-pub(crate) fn step(graph: &Graph, weights: &Weights, images: &Images, target: &Target) -> StepResult {
-    let mut pass = Pass::new(graph, weights, Mode::Train);
+///
+/// # Errors
+/// [`TrainError::Device`] if there is no such device in this build.
+pub(crate) fn step(
+    graph: &Graph,
+    weights: &Weights,
+    images: &Images,
+    target: &Target,
+    device: TrainDevice,
+) -> Result<StepResult, TrainError> {
+    Ok(finish(&mut Pass::new(graph, weights, Mode::Train, device)?, images, target))
+}
+
+/// The run of a pass, its loss, and the way back.
+fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target) -> StepResult {
     let logits = pass.run(images);
     let values: Vec<f32> = logits.clone().into_data().try_into_vec().expect("logits are f32");
     let (loss, slope) = loss::masked_bce_dice(&values, target);
@@ -73,7 +85,7 @@ pub(crate) fn step(graph: &Graph, weights: &Weights, images: &Images, target: &T
     let slope = Tensor::<5>::from_data(TensorData::new(slope, logits.dims()), &logits.device());
     let gradients = (logits * slope).sum().backward();
     let mut result = Weights::new();
-    for (name, shape, tensor) in pass.parameters {
+    for (name, shape, tensor) in std::mem::take(&mut pass.parameters) {
         let gradient = match tensor {
             Parameter::One(t) => t.grad(&gradients).map(Tensor::into_data),
             Parameter::Kernel(t) => t.grad(&gradients).map(Tensor::into_data),
@@ -81,13 +93,14 @@ pub(crate) fn step(graph: &Graph, weights: &Weights, images: &Images, target: &T
         let gradient = gradient.expect("every parameter reaches the loss");
         result.insert(name, shape, gradient.try_into_vec().expect("gradients are f32"));
     }
-    StepResult { loss, gradients: result, statistics: pass.statistics }
+    StepResult { loss, gradients: result, statistics: std::mem::take(&mut pass.statistics) }
 }
 
 /// Logits `[n, c, rows, columns]` with the stored statistics: what the engine must agree with.
 #[cfg(test)]
 pub(crate) fn predict(graph: &Graph, weights: &Weights, images: &Images) -> Vec<f32> {
-    Pass::new(graph, weights, Mode::Infer).run(images).into_data().try_into_vec().expect("logits are f32")
+    let mut pass = Pass::new(graph, weights, Mode::Infer, TrainDevice::Cpu).expect("there is always a processor");
+    pass.run(images).into_data().try_into_vec().expect("logits are f32")
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -107,17 +120,20 @@ struct Pass<'a> {
     weights: &'a Weights,
     mode: Mode,
     device: Device,
+    /// Whether the processor's own kernels do the work.
+    fast: bool,
     parameters: Vec<(String, Vec<usize>, Parameter)>,
     statistics: Weights,
 }
 
 impl<'a> Pass<'a> {
-    fn new(graph: &'a Graph, weights: &'a Weights, mode: Mode) -> Self {
+    fn new(graph: &'a Graph, weights: &'a Weights, mode: Mode, device: TrainDevice) -> Result<Self, TrainError> {
+        let fast = device == TrainDevice::Cpu;
         let device = match mode {
-            Mode::Train => Device::flex().autodiff(),
-            Mode::Infer => Device::flex(),
+            Mode::Train => device.open()?.autodiff(),
+            Mode::Infer => device.open()?,
         };
-        Self { graph, weights, mode, device, parameters: Vec::new(), statistics: Weights::new() }
+        Ok(Self { graph, weights, mode, device, fast, parameters: Vec::new(), statistics: Weights::new() })
     }
 
     fn run(&mut self, images: &Images) -> Tensor<5> {
@@ -151,26 +167,32 @@ impl<'a> Pass<'a> {
         match node.op {
             Op::Conv { stride, padding, dilation, groups, .. } => {
                 let (weight, bias) = (self.kernel(index, "weight"), self.one(index, "bias"));
-                if dilation == [1; 3] && groups == 1 && divides(&x, stride) {
-                    return fast::conv(x, weight, bias, stride, padding);
+                match self.fast && dilation == [1; 3] && groups == 1 && divides(&x, stride) {
+                    true => fast::conv(x, weight, bias, stride, padding),
+                    false => plain::conv(x, weight, bias, [stride, padding, dilation], groups),
                 }
-                // Rare enough for Burn's own.
-                conv3d(x, weight, Some(bias), ConvOptions::new(stride, padding, dilation, groups))
             }
             Op::ConvTranspose { .. } => {
                 let (weight, bias) = (self.kernel(index, "weight"), self.one(index, "bias"));
-                fast::conv_transpose(x, weight, bias)
+                match self.fast {
+                    true => fast::conv_transpose(x, weight, bias),
+                    false => plain::conv_transpose(x, weight, bias),
+                }
             }
             Op::Linear { .. } => {
                 let (weight, bias) = (self.kernel(index, "weight"), self.one(index, "bias"));
-                fast::conv(x, weight, bias, [1; 3], [0; 3])
+                match self.fast {
+                    true => fast::conv(x, weight, bias, [1; 3], [0; 3]),
+                    false => plain::conv(x, weight, bias, [[1; 3], [0; 3], [1; 3]], 1),
+                }
             }
             Op::BatchNorm { epsilon } => self.normalise(index, x, Together::Batch, epsilon),
             Op::InstanceNorm { epsilon } => self.normalise(index, x, Together::Image, epsilon),
             Op::Relu | Op::LeakyRelu { .. } if self.is_rectified(node.inputs[0]) => x,
             Op::Relu => activation::relu(x),
             Op::LeakyRelu { slope } => activation::leaky_relu(x, f64::from(slope)),
-            Op::MaxPool { size } => fast::max_pool(x, size),
+            Op::MaxPool { size } if self.fast => fast::max_pool(x, size),
+            Op::MaxPool { size } => plain::max_pool(x, size),
             Op::GlobalAveragePool => x.mean_dim(2).mean_dim(3).mean_dim(4),
             Op::Concat | Op::Add => unreachable!("handled above"),
         }
@@ -185,7 +207,10 @@ impl<'a> Pass<'a> {
             return activation::leaky_relu(y, f64::from(negative));
         }
         let kind = NormKind { together, epsilon, negative };
-        let (out, mean, variance) = fast::normalise(x, weight, bias, kind);
+        let (out, mean, variance) = match self.fast {
+            true => fast::normalise(x, weight, bias, kind),
+            false => plain::normalise(x, weight, bias, kind),
+        };
         if together == Together::Batch {
             let name = &self.graph.nodes()[index].name;
             self.statistics.insert(format!("{name}.running_mean"), vec![mean.len()], mean);
@@ -350,7 +375,8 @@ mod tests {
             let count = 2 * 3 * pixels;
             let truth = (0..count).map(|_| f32::from(u8::from(random.bool()))).collect();
             let target = Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; count] };
-            let result = step(&graph, &weights, &images, &target);
+            let step = |weights: &Weights| step(&graph, weights, &images, &target, TrainDevice::Cpu).unwrap();
+            let result = step(&weights);
             assert_eq!(result.statistics.len(), 2 * batch_norms);
             let trained: Vec<&str> = result.gradients.iter().map(|(name, _)| name).collect();
             for name in trained.into_iter().step_by(3) {
@@ -359,7 +385,7 @@ mod tests {
                     let at = |by: f32| {
                         let mut moved = weights.clone();
                         moved.iter_mut().find(|(n, _)| *n == name).unwrap().1[place] += by;
-                        step(&graph, &moved, &images, &target).loss.total
+                        step(&moved).loss.total
                     };
                     let numeric = (at(2e-3) - at(-2e-3)) / 4e-3;
                     let found = f64::from(gradient[place]);
@@ -367,5 +393,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Burn's own operations, as graphics cards run them, against the processor's kernels.
+    #[test]
+    fn plain_operations_take_the_same_step() {
+        for (graph, images) in cases() {
+            let weights = initial_weights(&graph, 1);
+            let size = [images.shape[2], images.shape[3], images.shape[4]];
+            let pixels: usize = graph.output_size(size).iter().product();
+            let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
+            let target = Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels] };
+            let device = plain_device();
+            let fast = step(&graph, &weights, &images, &target, TrainDevice::Cpu).unwrap();
+            let mut pass = Pass { fast: false, ..Pass::new(&graph, &weights, Mode::Train, device).unwrap() };
+            let plain = finish(&mut pass, &images, &target);
+            assert!((fast.loss.total - plain.loss.total).abs() < 1e-4);
+            let pairs = fast.gradients.iter().zip(plain.gradients.iter());
+            for ((name, fast), (_, plain)) in pairs.chain(fast.statistics.iter().zip(plain.statistics.iter())) {
+                let largest = fast.data.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+                for (a, b) in fast.data.iter().zip(&plain.data) {
+                    assert!((a - b).abs() < 2e-3 * largest, "{name}: {a} and {b}");
+                }
+            }
+        }
+    }
+
+    /// `HILUM_TEST_DEVICE`, such as `wgpu`; otherwise the processor.
+    fn plain_device() -> TrainDevice {
+        std::env::var("HILUM_TEST_DEVICE").map_or(TrainDevice::Cpu, |name| name.parse().unwrap())
     }
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use hilum_nn::sha256_hex;
 
-use crate::TrainError;
 use crate::batches::Sampler;
 use crate::card::export_card;
 use crate::checkpoint::{self, State};
@@ -14,6 +13,7 @@ use crate::config::TrainConfig;
 use crate::curve::{Curve, Row};
 use crate::network;
 use crate::optimizer::{self, Moments};
+use crate::{TrainDevice, TrainError};
 
 /// How far a run is, once per step.
 #[derive(Clone, Debug)]
@@ -63,16 +63,18 @@ pub fn run(
     config: &TrainConfig,
     data_root: &Path,
     run_dir: &Path,
+    device: TrainDevice,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
     let sampler = Sampler::new(config, data_root)?;
-    run_with(config, &sampler, run_dir, progress)
+    run_with(config, &sampler, run_dir, device, progress)
 }
 
 fn run_with(
     config: &TrainConfig,
     sampler: &Sampler,
     run_dir: &Path,
+    device: TrainDevice,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
     std::fs::create_dir_all(run_dir).map_err(TrainError::file(run_dir))?;
@@ -101,7 +103,7 @@ fn run_with(
         while fraction(config, &state) < 1.0 {
             let (images, target) = batches.recv().expect("batches are made until the last step");
             let rate = learning_rate(config, &state);
-            let result = network::step(&graph, &state.weights, &images, &target);
+            let result = network::step(&graph, &state.weights, &images, &target, device)?;
             if !result.loss.total.is_finite() {
                 return Err(TrainError::Diverged(state.step));
             }

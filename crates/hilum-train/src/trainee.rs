@@ -6,6 +6,7 @@ use crate::loss::Target;
 use crate::network::{self, Images};
 use crate::optimizer::{AdamW, Moments, update_statistics};
 use crate::run::STATISTICS_MOMENTUM;
+use crate::{TrainDevice, TrainError};
 
 /// A network with the weights it has learned so far and the optimiser's memory.
 ///
@@ -17,14 +18,15 @@ pub struct Trainee {
     weights: Weights,
     moments: Moments,
     steps: u64,
+    device: TrainDevice,
 }
 
 impl Trainee {
-    /// A network with random weights.
+    /// A network with random weights, to be trained on `device`.
     #[must_use]
-    pub fn new(graph: Graph, seed: u64) -> Self {
+    pub fn new(graph: Graph, seed: u64, device: TrainDevice) -> Self {
         let weights = network::initial_weights(&graph, seed);
-        Self { graph, weights, moments: Moments::default(), steps: 0 }
+        Self { graph, weights, moments: Moments::default(), steps: 0, device }
     }
 
     /// One step on a batch, and its loss before the step: cross-entropy and soft Dice of every channel.
@@ -32,18 +34,28 @@ impl Trainee {
     /// `images` are `[image, channel, slice, row, column]` with the sizes of `shape`, and `truth` is 0 or 1 for every logit in
     /// the same order. `rate` is the learning rate of this step.
     ///
+    /// # Errors
+    /// [`TrainError::Device`] if this build does not have the device.
+    ///
     /// # Panics
     /// If lengths do not fit, or the network cannot read images of this size.
-    pub fn step(&mut self, images: Vec<f32>, shape: [usize; 5], truth: Vec<f32>, optimizer: &AdamW, rate: f32) -> f64 {
+    pub fn step(
+        &mut self,
+        images: Vec<f32>,
+        shape: [usize; 5],
+        truth: Vec<f32>,
+        optimizer: &AdamW,
+        rate: f32,
+    ) -> Result<f64, TrainError> {
         let size = [shape[2], shape[3], shape[4]];
         let pixels = self.graph.output_size(size).iter().product();
         let known = vec![1.0; truth.len()];
         let target = Target { batch: shape[0], channels: self.graph.output_channels(), pixels, truth, known };
-        let result = network::step(&self.graph, &self.weights, &Images { shape, data: images }, &target);
+        let result = network::step(&self.graph, &self.weights, &Images { shape, data: images }, &target, self.device)?;
         self.steps += 1;
         optimizer.apply(&mut self.weights, &mut self.moments, &result.gradients, self.steps, rate);
         update_statistics(&mut self.weights, &result.statistics, STATISTICS_MOMENTUM);
-        result.loss.total
+        Ok(result.loss.total)
     }
 
     /// What it has learned.
@@ -70,14 +82,14 @@ mod tests {
             norm: Norm::Instance,
             activation: Activation::LeakyRelu,
         };
-        let mut trainee = Trainee::new(unet.graph().unwrap(), 1);
+        let mut trainee = Trainee::new(unet.graph().unwrap(), 1, TrainDevice::Cpu);
         let shape = [1, 1, 4, 8, 8];
         let bright = |i: usize| f32::from(u8::from(i / 64 >= 1 && i % 8 >= 3 && i / 8 % 8 < 5));
         let mut random = fastrand::Rng::with_seed(2);
         let images: Vec<f32> = (0..256).map(|i| bright(i) + random.f32()).collect();
         let truth: Vec<f32> = (0..256).map(bright).collect();
         let optimizer = AdamW::default();
-        let mut step = || trainee.step(images.clone(), shape, truth.clone(), &optimizer, 1e-2);
+        let mut step = || trainee.step(images.clone(), shape, truth.clone(), &optimizer, 1e-2).unwrap();
         let first = step();
         let last = (0..150).map(|_| step()).last().unwrap();
         assert!(last < 0.3 * first, "the loss went from {first} to {last}");

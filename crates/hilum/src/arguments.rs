@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hilum_train::TrainDevice;
 
 /// An AI reading room for chest CT, on your own machine. Research use only, not a medical device.
 #[derive(Parser)]
@@ -156,6 +157,9 @@ pub(crate) struct TrainArguments {
     /// Threads to use; otherwise all cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    /// What computes: cpu (our own kernels), or a graphics card through wgpu or cuda in builds with that feature
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: TrainDevice,
 }
 
 #[derive(Args)]

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use hilum_nn::{Dims, Engine, EngineOptions, Graph, Node, NodeId, Op, Precision, Weights, available_kernels};
+use hilum_train::TrainDevice;
 use serde_json::json;
 
 use crate::arguments::DoctorArguments;
@@ -87,10 +88,10 @@ fn ways(arguments: &DoctorArguments) -> Vec<Way> {
     for ((name, missing), option) in device::onnx::devices(&arguments.library).into_iter().zip(options) {
         ways.push(Way { kind: "onnxruntime", name, option, missing });
     }
-    ways.push(Way { kind: "training", name: "CPU", option: None, missing: None });
-    for name in ["wgpu", "CUDA"] {
-        let missing = "not in this version: training has kernels for the processor only";
-        ways.push(Way { kind: "training", name, option: None, missing: Some(missing.into()) });
+    let options = [None, Some("train --device wgpu"), Some("train --device cuda")];
+    for (device, option) in TrainDevice::ALL.into_iter().zip(options) {
+        let missing = device.missing().map(str::to_owned);
+        ways.push(Way { kind: "training", name: device.name(), option, missing });
     }
     ways
 }

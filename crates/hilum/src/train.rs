@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
         .with_context(|| format!("no configuration at {}", arguments.config.display()))?;
     let config = TrainConfig::from_toml(&text).with_context(|| arguments.config.display().to_string())?;
     output::folder(&arguments.out)?;
-    let summary = hilum_train::run(&config, &data_root(), &arguments.out, &mut |step| {
+    let summary = hilum_train::run(&config, &data_root(), &arguments.out, arguments.device, &mut |step| {
         let stage = format!("step {}, loss {:.3}", step.step, step.loss);
         progress.report_within("training", &stage, step.fraction as f32);
     })?;

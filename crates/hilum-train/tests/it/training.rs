@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use hilum_train::{EvaluateOptions, Progress, Side, evaluate, read_model, run};
+use hilum_train::{EvaluateOptions, Progress, Side, TrainDevice, evaluate, read_model, run};
 
 use crate::synthetic;
 
@@ -14,7 +14,8 @@ fn the_loss_falls_and_the_model_finds_lungs_of_a_patient_it_never_saw() {
     let config = synthetic::config(120);
     let mut losses = Vec::new();
     let run_dir = folder.path().join("run");
-    let summary = run(&config, folder.path(), &run_dir, &mut |p: &Progress| losses.push(p.loss)).unwrap();
+    let summary =
+        run(&config, folder.path(), &run_dir, TrainDevice::Cpu, &mut |p: &Progress| losses.push(p.loss)).unwrap();
     assert_eq!((summary.steps, summary.patients, summary.slices), (120, 5, 20));
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&losses[..10]), mean(&losses[110..]));
@@ -51,15 +52,15 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
     synthetic::write(&folder.path().join("synthetic"), 6);
     let config = synthetic::config(14);
     let whole = folder.path().join("whole");
-    run(&config, folder.path(), &whole, &mut |_| ()).unwrap();
+    run(&config, folder.path(), &whole, TrainDevice::Cpu, &mut |_| ()).unwrap();
     let killed = folder.path().join("killed");
     for step in [4, 9] {
         let died = catch_unwind(AssertUnwindSafe(|| {
-            run(&config, folder.path(), &killed, &mut |p: &Progress| assert!(p.step < step, "killed"))
+            run(&config, folder.path(), &killed, TrainDevice::Cpu, &mut |p: &Progress| assert!(p.step < step, "killed"))
         }));
         assert!(died.is_err());
     }
-    run(&config, folder.path(), &killed, &mut |_| ()).unwrap();
+    run(&config, folder.path(), &killed, TrainDevice::Cpu, &mut |_| ()).unwrap();
     assert!(weights(&whole) == weights(&killed), "the weights differ");
     let curve = |folder: &Path| {
         let text = std::fs::read_to_string(folder.join("curve.csv")).unwrap();
@@ -73,6 +74,6 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
 
     let mut other = config.clone();
     other.seed += 1;
-    let error = run(&other, folder.path(), &killed, &mut |_| ()).unwrap_err();
+    let error = run(&other, folder.path(), &killed, TrainDevice::Cpu, &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("another configuration"), "{error}");
 }

@@ -1,0 +1,74 @@
+//! What a network is trained on.
+
+use std::str::FromStr;
+
+use burn::tensor::Device;
+
+use crate::TrainError;
+
+/// What a network is trained on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrainDevice {
+    /// This processor, on the kernels of Hilum's own engine.
+    #[default]
+    Cpu,
+    /// A graphics card through Vulkan, Metal or DirectX: Burn's `wgpu` backend, in builds with the feature `wgpu`.
+    Wgpu,
+    /// An NVIDIA card through CUDA: Burn's `cuda` backend, in builds with the feature `cuda`.
+    Cuda,
+}
+
+impl TrainDevice {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Wgpu, Self::Cuda];
+
+    /// As on the command line: `cpu`, `wgpu`, `cuda`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    /// Why this build cannot train on it, if it cannot. Whether there is such a card shows only when training starts.
+    #[must_use]
+    pub fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Wgpu if cfg!(not(feature = "wgpu")) => {
+                Some("this hilum was built without it; `cargo build --release --features wgpu` adds it")
+            }
+            Self::Cuda if cfg!(not(feature = "cuda")) => Some(
+                "this hilum was built without it; `cargo build --release --features cuda` adds it (needs NVIDIA's CUDA)",
+            ),
+            _ => None,
+        }
+    }
+
+    /// Burn's device.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`] if this build does not have it.
+    pub(crate) fn open(self) -> Result<Device, TrainError> {
+        match self {
+            Self::Cpu => Ok(Device::flex()),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Ok(Device::cuda(0)),
+            #[allow(unreachable_patterns)] // with both features
+            other => Err(TrainError::Device { device: other.name(), reason: other.missing().unwrap_or("unknown") }),
+        }
+    }
+}
+
+impl FromStr for TrainDevice {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|device| device.name() == name);
+        found.ok_or_else(|| format!("there is no device `{name}`; there are: {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
