@@ -7,7 +7,10 @@
 use std::error::Error;
 use std::path::Path;
 
-use hilum_nn::{Activation, Dims, Engine, EngineOptions, Graph, ModelCard, Norm, Stem, UNet, Weights, to_onnx};
+use hilum_nn::{
+    Activation, Dims, Engine, EngineOptions, Graph, GraphError, ModelCard, Node, NodeId, Norm, Op, Stem, UNet, Weights,
+    to_onnx,
+};
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,8 +54,54 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    for (name, dims, layers, size) in others() {
+        let graph = chain(dims, &layers)?;
+        let weights = weights_for(&graph);
+        let bytes = to_onnx(&graph, &weights)?;
+        cases.push(case(folder, name, (&graph, &weights, bytes), 2, size)?);
+    }
     std::fs::write(folder.join("cases.json"), serde_json::to_string_pretty(&cases)?)?;
     Ok(())
+}
+
+/// What a U-Net does not have.
+fn others() -> Vec<(&'static str, Dims, Vec<Op>, [usize; 3])> {
+    let conv = |out_channels, kernel: [usize; 3], stride, dilation: [usize; 3], groups| {
+        let padding = std::array::from_fn(|axis| (kernel[axis] - 1) * dilation[axis] / 2);
+        Op::Conv { out_channels, kernel, stride, padding, dilation, groups }
+    };
+    let dilated = conv(12, [1, 3, 3], [1; 3], [1, 2, 2], 2);
+    let depthwise = conv(12, [1, 5, 5], [1; 3], [1; 3], 12);
+    let deep = conv(9, [3; 3], [1; 3], [1, 2, 1], 3);
+    let leaky = Op::LeakyRelu { slope: 0.2 };
+    let down = |out| conv(out, [3; 3], [2; 3], [1; 3], 1);
+    vec![
+        (
+            "residual",
+            Dims::Two,
+            vec![conv(12, [1; 3], [1; 3], [1; 3], 1), dilated, Op::Add, leaky, depthwise, Op::Add],
+            [1, 9, 7],
+        ),
+        ("residual-3d", Dims::Three, vec![conv(9, [1; 3], [1; 3], [1; 3], 1), deep, Op::Add, Op::Relu], [5, 4, 6]),
+        (
+            "classifier",
+            Dims::Three,
+            vec![down(10), Op::Relu, Op::GlobalAveragePool, Op::Linear { out_channels: 3 }],
+            [4, 6, 8],
+        ),
+    ]
+}
+
+/// Layers one after another; a sum also reads what the layer before it reads.
+fn chain(dims: Dims, layers: &[Op]) -> Result<Graph, GraphError> {
+    let node = |(index, &op): (usize, &Op)| {
+        let inputs = match op {
+            Op::Add => vec![NodeId(index - 1), NodeId(index)],
+            _ => vec![NodeId(index)],
+        };
+        Node { name: format!("layer{index}"), op, inputs }
+    };
+    Graph::new(dims, 2, layers.iter().enumerate().map(node).collect(), NodeId(layers.len()))
 }
 
 /// Writes the files of one case and tells what is in them.
@@ -76,7 +125,9 @@ fn case(
         Dims::Two => vec![count, channels, size[1], size[2]],
         Dims::Three => shape(channels).to_vec(),
     };
-    Ok(json!({ "name": name, "input": axes(graph.input_channels()), "logits": axes(graph.output_channels()) }))
+    let classes = || vec![count, graph.output_channels()];
+    let logits = if graph.is_classifier() { classes() } else { axes(graph.output_channels()) };
+    Ok(json!({ "name": name, "input": axes(graph.input_channels()), "logits": logits }))
 }
 
 /// Weights under which values neither vanish nor grow from layer to layer.
