@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | engine | `prepare NETWORK BATCH THREADS SETTING` | `ok` |
 //! | engine | `run` | seconds, mean of the magnitude of the logits |
+//! | engine | `together N` | seconds until the last of N runs at once is done, seconds until the first is |
 //! | train | `prepare NETWORK BATCH THREADS SETTING` | `ok` |
 //! | train | `run` | seconds of one step, loss before it |
 //! | decode | `run FOLDER THREADS` | seconds, files, sum of all stored or HU values |

@@ -3,6 +3,7 @@
 mod bench;
 mod onnx;
 mod python;
+mod special;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,11 @@ enum Task {
     Test,
     /// Exported ONNX files against ONNX's checker and ONNX Runtime, from PyPI in an environment of its own.
     Onnx,
+    /// The engine's tests under AddressSanitizer: reads and writes outside of memory, in every kernel of this processor.
+    Sanitize,
+    /// The engine's tests on 64-bit ARM (NEON), emulated: needs the target `aarch64-unknown-linux-gnu` of rustup and Debian's
+    /// packages `qemu-user` and `gcc-aarch64-linux-gnu`.
+    Arm,
     /// Hilum against its peers in turns; writes docs/performance.md.
     Bench(bench::BenchArguments),
 }
@@ -49,6 +55,8 @@ fn main() -> Result<()> {
             }
         }
         Task::Onnx => onnx::check(&root, &onnx::python(&root)?)?,
+        Task::Sanitize => special::sanitize(&root)?,
+        Task::Arm => special::arm(&root)?,
         Task::Bench(arguments) => bench::bench(&root, arguments)?,
     }
     eprintln!("done in {:.0} s", started.elapsed().as_secs_f64());

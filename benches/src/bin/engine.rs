@@ -1,5 +1,6 @@
 //! Our engine as a contestant: see the crate's page for the lines it answers.
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
@@ -37,8 +38,25 @@ fn main() -> std::io::Result<()> {
             let magnitude: f64 = logits.iter().map(|l| f64::from(l.abs())).sum::<f64>() / logits.len() as f64;
             Ok(format!("{seconds} {magnitude}"))
         }
+        ["together", count] => together(prepared.as_ref().context("nothing is prepared")?, count.parse()?),
         _ => bail!("not understood: {}", line.join(" ")),
     })
+}
+
+/// Runs that begin at once on one engine: seconds until the first and until the last is done.
+fn together(prepared: &Prepared, count: usize) -> Result<String> {
+    let Prepared { engine, input, shape } = prepared;
+    let started = Instant::now();
+    let run = || -> Result<f64> {
+        black_box(engine.run(input, *shape)?);
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let seconds = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..count).map(|_| scope.spawn(run)).collect();
+        runs.into_iter().map(|run| run.join().expect("no run panics")).collect::<Result<Vec<f64>>>()
+    })?;
+    let [first, last] = [f64::min, f64::max].map(|pick| seconds.iter().copied().reduce(pick).unwrap_or(f64::NAN));
+    Ok(format!("{last} {first}"))
 }
 
 fn network(name: &str) -> Result<&'static Network> {

@@ -138,6 +138,37 @@ pub enum Refusal {
     NotHounsfield(&'static str),
 }
 
+impl Refusal {
+    /// A short name for machines, as in `quality.reasons[].code` of the findings.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "unreadable",
+            Self::TooLarge { .. } => "too-large",
+            Self::Nifti(_) => "nifti",
+            Self::Zip(_) => "zip",
+            Self::Empty => "empty",
+            Self::NoImages { .. } => "no-images",
+            Self::NoSuchSeries => "no-such-series",
+            Self::SeveralPatients { .. } => "several-patients",
+            Self::NotCt { .. } => "not-ct",
+            Self::LocaliserOnly => "localiser-only",
+            Self::OneSlice => "one-slice",
+            Self::Missing(_) => "missing",
+            Self::MixedOrientation { .. } => "mixed-orientation",
+            Self::MissingSlices { .. } => "missing-slices",
+            Self::LongGap { .. } => "long-gap",
+            Self::UnevenSpacing { .. } => "uneven-spacing",
+            Self::NotInLine { .. } => "not-in-line",
+            Self::SeveralPasses { .. } => "several-passes",
+            Self::Damaged { .. } => "damaged",
+            Self::NotSegmentation(_) => "not-segmentation",
+            Self::Report(_) => "report",
+            Self::NotHounsfield(_) => "not-hounsfield",
+        }
+    }
+}
+
 /// A fraction in words where a word fits.
 fn share(part: usize, whole: usize) -> String {
     match part as f64 / whole as f64 {

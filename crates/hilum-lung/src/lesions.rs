@@ -5,9 +5,8 @@
 //!
 //! 1. probabilities are smoothed a little, so that a single slice does not decide;
 //! 2. vessels are taken out of the CT by a grey opening: what remains is the density of the parenchyma;
-//! 3. a voxel of the lung is lesion if its parenchyma is denser than aerated lung and the network is of that opinion,
-//!    which must be firmer where the density is that of vessels, hilum and chest wall;
-//! 4. small specks are dropped;
+//! 3. a voxel of the lung is lesion if its parenchyma is denser than aerated lung and the network is of that opinion;
+//! 4. small specks are dropped, and lesions of which the network is nowhere sure;
 //! 5. parenchyma so dense over so wide a space that no vessel, fissure or gravity explains it is lesion even where the
 //!    network, taught on few lobar pneumonias, sees none;
 //! 6. where the local mean is dense the lesion is consolidation, elsewhere ground-glass; vessels within ground-glass are
@@ -34,12 +33,8 @@ pub struct LesionRules {
     pub vessel_radius_mm: f64,
     /// Parenchyma below this HU is aerated.
     pub aerated_below_hu: i16,
-    /// From this HU, the density of vessels and soft tissue, the network must be sure.
-    pub dense_from_hu: i16,
-    /// Probability from which hazy parenchyma is lesion.
-    pub probability_hazy: f32,
-    /// Probability from which dense parenchyma is lesion.
-    pub probability_dense: f32,
+    /// Probability from which parenchyma is lesion.
+    pub probability: f32,
     /// Every lesion reaches this probability somewhere.
     pub probability_peak: f32,
     /// Lesions smaller than this are dropped, in millilitres.
@@ -65,9 +60,7 @@ impl Default for LesionRules {
             smoothing_mm: 1.2,
             vessel_radius_mm: 3.2,
             aerated_below_hu: -790,
-            dense_from_hu: -300,
-            probability_hazy: 0.5,
-            probability_dense: 0.5,
+            probability: 0.5,
             probability_peak: 0.9,
             volume_min_ml: 0.2,
             bulk_from_hu: -700,
@@ -109,9 +102,8 @@ pub fn find(prediction: &SlicePrediction, lungs: &Mask, rules: &LesionRules) -> 
     let accepted: Vec<bool> = (0..grid.len())
         .into_par_iter()
         .map(|at| {
-            let hu = parenchyma.data()[at];
-            let needed = if hu < rules.dense_from_hu { rules.probability_hazy } else { rules.probability_dense };
-            lungs.data()[at] && hu >= rules.aerated_below_hu && probability.data()[at] >= needed
+            let dense = parenchyma.data()[at] >= rules.aerated_below_hu;
+            lungs.data()[at] && dense && probability.data()[at] >= rules.probability
         })
         .collect();
     let accepted = Mask::new(grid.clone(), accepted).expect("one value per voxel");

@@ -45,6 +45,7 @@ pub(crate) fn read_and_write(
 ) -> Result<Findings> {
     let started = Instant::now();
     output::folder(out)?;
+    remove_earlier_result(out)?;
     let refuse = |series: Option<Series>, code: &str, reason: String| -> Result<Findings> {
         let mut findings = Findings::refused(RefusalInput {
             product: PRODUCT.into(),
@@ -61,7 +62,7 @@ pub(crate) fn read_and_write(
     };
     let (study, origin) = match read_with_origin(input, series_uid, progress) {
         Ok(read) => read,
-        Err(refusal) => return refuse(None, "unreadable", refusal.to_string()),
+        Err(refusal) => return refuse(None, refusal.code(), refusal.to_string()),
     };
     let load_s = started.elapsed().as_secs_f64();
     let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
@@ -84,6 +85,36 @@ pub(crate) fn read_and_write(
     }
     progress.finish();
     Ok(findings)
+}
+
+/// Removes the files of an earlier result in `out`, `findings.json` first because it says that all is there: those of two
+/// studies must never lie side by side. Files of other names stay, whatever they are.
+fn remove_earlier_result(out: &Path) -> Result<()> {
+    if !out.join("findings.json").is_file() {
+        return Ok(());
+    }
+    for name in ["findings.json", "report.html", "report.pdf", "labels.nii.gz"] {
+        output::remove(&out.join(name))?;
+    }
+    for folder in ["pictures", "dicom"] {
+        let Ok(files) = std::fs::read_dir(out.join(folder)) else { continue };
+        for file in files {
+            let path = file?.path();
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(is_ours) {
+                output::remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a picture or DICOM result is called like this.
+fn is_ours(name: &str) -> bool {
+    let Some((stem, "png" | "dcm")) = name.rsplit_once('.') else { return false };
+    let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
+    let pictures = ["axial", "coronal", "coronal-mip", "sagittal", "rendering-front", "rendering-back"];
+    let dicom = ["segmentation", "lesions", "measurements", "outlines", "key-images", "report", "picture"];
+    pictures.contains(&stem) || dicom.contains(&stem)
 }
 
 /// The study at `input`: NIfTI by its name, everything else by its content.

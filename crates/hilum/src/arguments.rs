@@ -51,8 +51,10 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
-#[command(after_help = "DIR receives findings.json, report.html, report.pdf, labels.nii.gz and pictures/*.png.\n\
-    Labels: 1-5 right upper, middle, lower, left upper, lower lobe; 11 ground-glass, 12 consolidation, 13 opacity of unknown kind.")]
+#[command(
+    after_help = "DIR receives findings.json, report.html, report.pdf, labels.nii.gz, pictures/*.png and dicom/*.dcm; an earlier result there is replaced.\n\
+    Labels: 1-5 right upper, middle, lower, left upper, lower lobe; 11 ground-glass, 12 consolidation."
+)]
 pub(crate) struct AnalyzeArguments {
     /// A folder of DICOM files (searched recursively), one file, a ZIP, or a NIfTI in HU
     pub(crate) input: PathBuf,

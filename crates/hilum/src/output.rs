@@ -22,6 +22,16 @@ pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Resul
     std::fs::rename(&part, path).with_context(context)
 }
 
+/// Removes a file if it is there.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("the earlier {} could not be removed", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Makes a folder and those above it.
 pub(crate) fn folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("the folder {} could not be made", path.display()))

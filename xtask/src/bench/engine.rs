@@ -90,12 +90,33 @@ pub(super) fn measure(bench: &Bench) -> Result<String> {
             )?;
         }
     }
+    let shared = shared(bench)?;
     let peers = Contestant::start("peer", bench.peer("engine.py").arg(&bench.scratch))?.ask("version")?.join(" ");
     Ok(format!(
-        "32-bit floats:\n\n{exact}\nSmaller numbers (int8 is the default where a model's card shows that it costs no Dice):\n\n{small}\nPeer: ONNX Runtime {peers} from PyPI, default settings but for the number of threads, on the file our \
+        "32-bit floats:\n\n{exact}\n{shared}\n\nSmaller numbers (int8 is the default where a model's card shows that it costs no Dice):\n\n{small}\nPeer: ONNX Runtime {peers} from PyPI, default settings but for the number of threads, on the file our \
          engine exported. One thread: processor time. Two threads: wall time. Peak: a loop of f32 multiply-adds in every \
          round, {} GFLOP/s on one core.\n",
         peaks.times(1e-9).text(0)
+    ))
+}
+
+/// How two runs at once share one engine.
+fn shared(bench: &Bench) -> Result<String> {
+    let mut ours = Contestant::start("hilum", &mut bench.program("engine"))?;
+    ours.ask("prepare 3d-16-128 1 2 fastest")?;
+    ours.turn("run")?;
+    let (mut alone, mut both, mut first) = (Sample::default(), Sample::default(), Sample::default());
+    for _ in 0..bench.rounds {
+        alone.0.push(ours.turn("run")?.wall_s);
+        let turn = ours.turn("together 2")?;
+        both.0.push(turn.wall_s);
+        first.0.push(turn.rest[0]);
+    }
+    Ok(format!(
+        "Two volumes at once through one engine of two threads (3d-16-128, fastest): both are done after {} times the time of \
+         one, the first after {}.",
+        both.ratio_to(&alone).text(2),
+        first.ratio_to(&alone).text(2)
     ))
 }
 
