@@ -59,6 +59,12 @@ pub enum Refusal {
         patients: usize,
     },
     /// Another modality.
+    #[error("the series itself holds images of {patients} patients: it was put together wrongly and cannot be trusted")]
+    PatientsInSeries {
+        /// Different identities.
+        patients: usize,
+    },
+    /// The series is of another modality.
     #[error("the series is not CT but {modality}")]
     NotCt {
         /// The modality code (PS3.3 C.7.3.1.1.1), or "of unknown modality".
@@ -82,7 +88,7 @@ pub enum Refusal {
         others: usize,
     },
     /// Too many slices are missing.
-    #[error("{} of the slices is missing ({missing} of {expected})", share(*missing, *expected))]
+    #[error("{} of the slices are missing ({missing} of {expected})", share(*missing, *expected))]
     MissingSlices {
         /// Slices that are missing.
         missing: usize,
@@ -151,6 +157,7 @@ impl Refusal {
             Self::NoImages { .. } => "no-images",
             Self::NoSuchSeries => "no-such-series",
             Self::SeveralPatients { .. } => "several-patients",
+            Self::PatientsInSeries { .. } => "patients-in-series",
             Self::NotCt { .. } => "not-ct",
             Self::LocaliserOnly => "localiser-only",
             Self::OneSlice => "one-slice",

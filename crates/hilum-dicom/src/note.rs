@@ -90,6 +90,11 @@ pub enum NoteKind {
         /// How many.
         count: usize,
     },
+    /// Files beside the images could not be read; they may have been slices of this series.
+    UnreadableFile {
+        /// How many.
+        count: usize,
+    },
     /// The padding value stands for plausible tissue, so it was not taken as padding.
     PaddingIgnored,
     /// Several images share one SOP Instance UID, which should be unique: results can refer to the series only.
@@ -128,6 +133,7 @@ impl NoteKind {
             Self::ThickSlices { .. } => "thick-slices",
             Self::Gaps { .. } => "gaps-between-slices",
             Self::DamagedImage { .. } => "damaged-image",
+            Self::UnreadableFile { .. } => "unreadable-file",
             Self::PaddingIgnored => "padding-ignored",
             Self::RepeatedInstanceUid => "repeated-instance-uid",
             Self::UnstatedUnits => "unstated-units",
@@ -199,8 +205,12 @@ impl NoteKind {
                 "Slices of {thickness_mm:.1} mm stand {spacing_mm:.1} mm apart: what lies between was not imaged."
             ),
             Self::DamagedImage { count } => {
-                format!("{} be decoded and count as missing.", some(*count, "image could not", "images could not"))
+                format!("{} as missing.", some(*count, "image could not be decoded and counts", "images could not be decoded and count"))
             }
+            Self::UnreadableFile { count } => format!(
+                "{} cut short, damaged or packed in a way that is not read: slices may be missing.",
+                some(*count, "file is", "files are")
+            ),
             Self::PaddingIgnored => {
                 "The padding value stands for plausible tissue: those pixels were kept as they are.".to_owned()
             }

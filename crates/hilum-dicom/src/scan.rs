@@ -131,6 +131,13 @@ pub enum SkipReason {
     NoImage,
 }
 
+impl SkipReason {
+    /// Whether the file is something else, and not an image that failed.
+    pub(crate) fn is_of_another_kind(self) -> bool {
+        matches!(self, Self::NotDicom | Self::NoImage)
+    }
+}
+
 /// Looks through a source and lists its series, those with most images first.
 ///
 /// Only headers are read. Files that are not images are listed as skipped; what is wrong with a series as a whole is

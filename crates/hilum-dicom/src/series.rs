@@ -63,6 +63,10 @@ pub fn load(scan: &Scan, series_uid: &str, progress: &(dyn Fn(f32) + Sync)) -> R
     let summary = scan.find(series_uid)?.clone();
     let members = scan.members.get(series_uid).ok_or(Refusal::NoSuchSeries)?;
     let mut notes = Vec::new();
+    let unread = scan.skipped().iter().filter(|skipped| !skipped.reason.is_of_another_kind()).count();
+    if unread > 0 {
+        notes.push(NoteKind::UnreadableFile { count: unread });
+    }
     let mut candidates = candidates(members, &mut notes)?;
     let images = candidates.len();
     let mut damaged = 0;
@@ -125,7 +129,7 @@ fn candidates<'a>(members: &'a [Member], notes: &mut Vec<NoteKind>) -> Result<Ve
     }
     let patients: BTreeSet<_> = headers().map(|h| &h.patient_key).collect();
     if patients.len() > 1 {
-        return Err(Refusal::SeveralPatients { patients: patients.len() });
+        return Err(Refusal::PatientsInSeries { patients: patients.len() });
     }
     let mut localisers = 0;
     let mut found = Vec::new();

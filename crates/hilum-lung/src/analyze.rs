@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::lesions::{self, LesionRules};
 use crate::lobes::{self, Lobes};
-use crate::lungs::{self, LungError, LungOptions, Lungs};
+use crate::lungs::{self, LungError, LungNote, LungOptions, Lungs};
 use crate::{Study, slices};
 
 /// Name of this product in the findings.
@@ -185,7 +185,7 @@ pub fn analyze(
         measurements: &measured,
         kind_method: KindMethod::HuThreshold,
         kind_method_text: kind_method_text(&rules),
-        fissures: fissures(&lobes),
+        fissures: fissures(fissure_confidence(&lungs, &lobes)),
         quality_notes: quality_notes(&lungs, &lobes, network.card(), &ct),
         out_of_distribution: OutOfDistribution::default(),
         classification: Classification::default(),
@@ -268,16 +268,26 @@ fn kind_method_text(rules: &LesionRules) -> String {
     )
 }
 
-fn fissures(lobes: &Lobes) -> Vec<FissureConfidence> {
+/// Trust in each fissure. What is not seen is placed by the average of whole lungs: where much of the lungs lies outside the
+/// scan, that average is laid over the wrong part, and what was "seen" along it may be anything.
+fn fissure_confidence(lungs: &Lungs, lobes: &Lobes) -> [f64; 3] {
+    let partial = lungs.notes().iter().any(LungNote::is_a_large_cut);
+    lobes.confidence().map(|confidence| if partial { confidence.min(PARTIAL_CHEST_CONFIDENCE) } else { confidence })
+}
+
+/// Most trust in a fissure of a chest that is not wholly in the scan: below what counts as seen in part.
+const PARTIAL_CHEST_CONFIDENCE: f64 = 0.2;
+
+fn fissures(confidence: [f64; 3]) -> Vec<FissureConfidence> {
     let names = [Fissure::RightOblique, Fissure::RightHorizontal, Fissure::LeftOblique];
     names
         .into_iter()
-        .zip(lobes.confidence())
+        .zip(confidence)
         .map(|(name, confidence)| {
             let text = match confidence {
                 c if c >= 0.6 => "Seen along most of its course.",
                 c if c >= 0.3 => "Seen in part; elsewhere placed by the average chest.",
-                _ => "Hardly seen: placed mostly by the average chest, so the lobes beside it are uncertain.",
+                _ => "Hardly seen, or not to be trusted in a scan of part of the chest: the lobes beside it are uncertain.",
             };
             FissureConfidence { name, confidence: Some(confidence), text: Some(text.into()) }
         })
@@ -285,16 +295,10 @@ fn fissures(lobes: &Lobes) -> Vec<FissureConfidence> {
 }
 
 fn quality_notes(lungs: &Lungs, lobes: &Lobes, card: &ModelCard, ct: &Volume<i16>) -> Vec<Note> {
-    let mut notes: Vec<Note> = lungs
-        .notes()
-        .iter()
-        .map(|note| {
-            let severity = if note.is_serious() { Severity::Severe } else { Severity::Info };
-            Note::new(note.code(), severity, note.to_string())
-        })
-        .collect();
-    if lobes.confidence().iter().any(|c| *c < 0.3) {
-        let text = "At least one fissure was hardly seen: lobe volumes and scores per lobe are estimates.";
+    let mut notes: Vec<Note> =
+        lungs.notes().iter().map(|note| Note::new(note.code(), note.severity(), note.to_string())).collect();
+    if fissure_confidence(lungs, lobes).iter().any(|c| *c < 0.3) {
+        let text = "At least one fissure was hardly seen or is not to be trusted: lobe volumes and scores per lobe are estimates.";
         notes.push(Note::new("fissures-unsure", Severity::Warning, text));
     }
     let pixel_mm = ct.geometry().spacing_mm()[1].max(ct.geometry().spacing_mm()[2]);

@@ -21,6 +21,7 @@ mod sides;
 
 use crate::airways;
 use crate::working_grid;
+use hilum_findings::Severity;
 use hilum_volume::{Geometry, LabelMap, Mask, Volume, VoxelPoint};
 use rayon::prelude::*;
 use sides::Separation;
@@ -34,6 +35,12 @@ const MIN_HEIGHT_MM: f64 = 60.0;
 
 /// A first or last slice with more lung than this cuts the lungs off.
 const CUT_AREA_CM2: f64 = 6.0;
+
+/// A cut of more lung than this, a third of a usual section of one lung, takes a share of the volume that matters.
+const SEVERE_CUT_CM2: f64 = 40.0;
+
+/// More dense lung than this leaves the border towards diaphragm and chest wall to guesswork.
+const SEVERE_DENSE_ML: f64 = 50.0;
 
 /// A lung below this, or below a fifth of the other, is noted: pneumonectomy, collapse, or a wholly consolidated lung.
 const SMALL_LUNG_ML: f64 = 350.0;
@@ -163,14 +170,24 @@ impl LungNote {
         }
     }
 
-    /// Whether volumes and percentages suffer from it, so that a reader must see it.
+    /// How much volumes and percentages may suffer from it.
     #[must_use]
-    pub fn is_serious(&self) -> bool {
+    pub fn severity(&self) -> Severity {
         match self {
-            Self::CutAtFoot { .. } | Self::CutAtHead { .. } | Self::CutAtSide => true,
-            Self::Missing { .. } | Self::Small { .. } | Self::CutAtMidline => true,
-            Self::NoTrachea | Self::Touching | Self::DenseAdded { .. } | Self::PleuralFluid { .. } => false,
+            Self::CutAtFoot { area_cm2 } | Self::CutAtHead { area_cm2 } if *area_cm2 < SEVERE_CUT_CM2 => {
+                Severity::Warning
+            }
+            Self::CutAtFoot { .. } | Self::CutAtHead { .. } | Self::CutAtSide => Severity::Severe,
+            Self::Missing { .. } | Self::Small { .. } | Self::CutAtMidline => Severity::Severe,
+            Self::DenseAdded { volume_ml } if *volume_ml >= SEVERE_DENSE_ML => Severity::Severe,
+            Self::DenseAdded { .. } | Self::PleuralFluid { .. } => Severity::Warning,
+            Self::NoTrachea | Self::Touching => Severity::Info,
         }
+    }
+
+    /// Whether so much of the lungs lies outside the scan that what is known of whole lungs does not hold.
+    pub(crate) fn is_a_large_cut(&self) -> bool {
+        matches!(self, Self::CutAtFoot { area_cm2 } | Self::CutAtHead { area_cm2 } if *area_cm2 >= SEVERE_CUT_CM2)
     }
 }
 
@@ -192,13 +209,15 @@ impl std::fmt::Display for LungNote {
             Self::DenseAdded { volume_ml } => {
                 write!(
                     f,
-                    "{volume_ml:.0} ml of dense lung against the chest wall were added by their place inside the ribs"
+                    "{volume_ml:.0} ml of dense lung against the chest wall were added by their place inside the ribs; dense lung \
+                     against the diaphragm may be missing, and opacity be more than stated"
                 )
             }
             Self::PleuralFluid { volume_ml } => {
                 write!(
                     f,
-                    "about {volume_ml:.0} ml between lung and ribs have the density of fluid and are not counted as lung"
+                    "about {volume_ml:.0} ml between lung and ribs have the density of fluid, or of dense lung without air, and are \
+                     not counted as lung"
                 )
             }
         }

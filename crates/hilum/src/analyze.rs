@@ -147,6 +147,11 @@ fn is_nifti(input: &Path) -> bool {
 fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<(Study, Origin), Refusal> {
     progress.report("looking for series", 0.0);
     let scan = hilum_dicom::scan(&Source::from(input), &Limits::default())?;
+    if series_uid.is_none() && scan.patients() > 1 {
+        for series in scan.series() {
+            progress.say(&format!("series {}: {} images, {}", series.series_uid, series.images, series.modality));
+        }
+    }
     let (uid, because) = match series_uid {
         Some(uid) => (uid.to_owned(), "It was asked for by its UID.".to_owned()),
         None => {

@@ -166,7 +166,8 @@ pub(crate) struct TrainArguments {
 
 #[derive(Args)]
 pub(crate) struct EvaluateArguments {
-    /// The data set: one of the layouts of data/README.md, or a folder of NIfTI pairs NAME_image.nii.gz, NAME_labels.nii.gz
+    /// The data set's folder: NIfTI pairs NAME_image.nii.gz and NAME_labels.nii.gz; or as published, COVID-19-CT-Seg (with
+    /// volumes.csv), COVID-SemiSeg (with GT_multiclass), or whole scans with slice_labels.csv
     pub(crate) dataset: PathBuf,
     /// Model card; otherwise the built-in one
     #[arg(long, value_name = "CARD")]

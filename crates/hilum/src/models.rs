@@ -172,7 +172,10 @@ fn built_in() -> Result<Vec<Entry>> {
 }
 
 fn from_file(path: &Path) -> Result<Entry> {
-    let card_text = std::fs::read_to_string(path).with_context(|| format!("no model card at {}", path.display()))?;
+    if !path.is_file() {
+        return Err(WrongUsage(format!("there is no model card at {}", path.display())).into());
+    }
+    let card_text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let card = ModelCard::from_toml(&card_text).with_context(|| path.display().to_string())?;
     if !is_plain(&card.weights.file) {
         bail!("the card at {} names its weights by a path, not by a file name", path.display());

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use hilum_train::TrainConfig;
 
 use crate::arguments::TrainArguments;
+use crate::outcome::WrongUsage;
 use crate::progress::Progress;
 use crate::{machine, output};
 
@@ -16,6 +17,9 @@ const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()> {
     start_again_with_kept_memory();
     machine::set_threads(arguments.threads)?;
+    if !arguments.config.is_file() {
+        return Err(WrongUsage(format!("there is no configuration at {}", arguments.config.display())).into());
+    }
     let text = std::fs::read_to_string(&arguments.config)
         .with_context(|| format!("no configuration at {}", arguments.config.display()))?;
     let config = TrainConfig::from_toml(&text).with_context(|| arguments.config.display().to_string())?;

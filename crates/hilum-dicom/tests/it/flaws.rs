@@ -374,12 +374,12 @@ fn refusals_say_why_in_one_sentence() {
         Case {
             name: "a third missing",
             files: dropped(good.clone(), |n| n % 3 == 1),
-            message: "a third of the slices is missing (4 of 12)",
+            message: "a third of the slices are missing (4 of 12)",
         },
         Case {
             name: "twelve of 100 missing",
             files: dropped(long(), |n| n % 8 == 1 && n < 96),
-            message: "12 % of the slices is missing (12 of 100)",
+            message: "12 % of the slices are missing (12 of 100)",
         },
         Case {
             name: "ten in a row missing",

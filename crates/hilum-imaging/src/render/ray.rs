@@ -191,16 +191,19 @@ impl View<'_> {
         let mut gathered = [0.0_f32; 4];
         let Some((mut t, end)) = self.within_grid(start) else { return gathered };
         let mut inside = 0_u32; // bit i: the ray is inside surface i
+        let mut before = 0_u32; // what could be seen in the block of the step before
         while t < end && gathered[3] < ENOUGH {
             let position = self.along(start, t);
             let (contents, low) = self.scene.blocks.at(position);
-            if contents == 0 {
+            if contents | before == 0 {
                 let way = Blocks::way_out(low, position, self.direction);
                 // On the same raster of steps as if nothing had been skipped.
                 t += self.step_mm * ((way / self.step_mm).floor() + 1.0);
                 continue;
             }
-            let mut surfaces = contents & !VOLUME;
+            // A surface may be crossed after the last step in its block: the first step behind it looks, too.
+            let mut surfaces = (contents | before) & !VOLUME;
+            before = contents;
             while surfaces != 0 {
                 let i = surfaces.trailing_zeros() as usize;
                 surfaces &= surfaces - 1;
