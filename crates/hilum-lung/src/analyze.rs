@@ -295,8 +295,9 @@ fn fissures(confidence: [f64; 3]) -> Vec<FissureConfidence> {
 }
 
 fn quality_notes(lungs: &Lungs, lobes: &Lobes, card: &ModelCard, ct: &Volume<i16>) -> Vec<Note> {
-    let mut notes: Vec<Note> =
-        lungs.notes().iter().map(|note| Note::new(note.code(), note.severity(), note.to_string())).collect();
+    // A lung that is not there is noted with the measurements.
+    let of_lungs = lungs.notes().iter().filter(|note| !matches!(note, LungNote::Missing { .. }));
+    let mut notes: Vec<Note> = of_lungs.map(|note| Note::new(note.code(), note.severity(), note.to_string())).collect();
     if fissure_confidence(lungs, lobes).iter().any(|c| *c < 0.3) {
         let text = "At least one fissure was hardly seen or is not to be trusted: lobe volumes and scores per lobe are estimates.";
         notes.push(Note::new("fissures-unsure", Severity::Warning, text));

@@ -186,7 +186,7 @@ fn flaws_are_worked_around_and_noted() {
                 .enumerate()
                 .map(|(n, f)| if n == 5 { f[..f.len() - 20].to_vec() } else { f.clone() })
                 .collect(),
-            notes: vec![NoteKind::MissingSlice { after_index: 4, count: 1 }],
+            notes: vec![NoteKind::UnreadableFile { count: 1 }, NoteKind::MissingSlice { after_index: 4, count: 1 }],
             slices: 12,
         },
         Case {

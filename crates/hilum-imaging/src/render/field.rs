@@ -271,6 +271,12 @@ impl Blocks {
         });
     }
 
+    /// Marks the first surface everywhere, so that nothing is skipped.
+    #[cfg(test)]
+    pub(super) fn mark_all(&mut self) {
+        self.contents.fill(1);
+    }
+
     /// How far a ray may run from `position` along `direction` before it leaves the block whose lower faces are `low`.
     #[inline]
     pub(super) fn way_out(low: [f32; 3], position: [f32; 3], direction: [f32; 3]) -> f32 {

@@ -237,3 +237,15 @@ fn what_is_no_chest_is_refused() {
     let error = refusal(&Volume::filled(slice, 0i16));
     assert!(matches!(error, LungError::TooShort { .. }), "{error}");
 }
+
+#[test]
+fn a_note_weighs_as_much_as_it_moves() {
+    let severity = |note: LungNote| note.severity();
+    assert_eq!(severity(LungNote::CutAtFoot { area_cm2: 19.0 }), Severity::Warning);
+    assert_eq!(severity(LungNote::CutAtHead { area_cm2: 250.0 }), Severity::Severe);
+    assert!(LungNote::CutAtHead { area_cm2: 250.0 }.is_a_large_cut());
+    assert!(!LungNote::CutAtFoot { area_cm2: 19.0 }.is_a_large_cut());
+    assert_eq!(severity(LungNote::DenseAdded { volume_ml: 20.0 }), Severity::Warning);
+    assert_eq!(severity(LungNote::DenseAdded { volume_ml: 120.0 }), Severity::Severe);
+    assert_eq!(severity(LungNote::Touching), Severity::Info);
+}
