@@ -13,8 +13,8 @@ pub enum TrainDevice {
     /// This processor, on the kernels of Hilum's own engine.
     #[default]
     Cpu,
-    /// A graphics card through Vulkan, Metal or DirectX: Burn's `wgpu` backend, in builds with the feature `wgpu`. Not yet
-    /// tried on a card; on a software Vulkan a step's loss differs by .4 %.
+    /// A graphics card through Vulkan, Metal or DirectX: Burn's `wgpu` backend, in builds with the feature `wgpu`. Tried
+    /// on a software Vulkan, not yet on a card.
     Wgpu,
     /// An NVIDIA card through CUDA: Burn's `cuda` backend, in builds with the feature `cuda`.
     Cuda,

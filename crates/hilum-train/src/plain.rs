@@ -1,13 +1,14 @@
 //! The layers as Burn's own operations, for devices that the processor's kernels are of no use to.
 
-use burn::tensor::module::{conv_transpose3d, conv3d, max_pool2d};
+use burn::tensor::module::{conv_transpose3d, conv2d, conv3d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, activation};
 
 use crate::kernels::Shape;
 use crate::normalisation::{NormKind, Together};
 
-/// See [`crate::fast::conv`]; here also with holes and groups.
+/// See [`crate::fast::conv`]; here also with holes and groups. Flat ones go their own way: on wgpu, Burn 0.22's `conv3d` gives
+/// wrong sums for some kernels of one slice with holes and groups.
 pub(crate) fn conv(
     x: Tensor<5>,
     weight: Tensor<5>,
@@ -15,7 +16,16 @@ pub(crate) fn conv(
     [stride, padding, dilation]: [[usize; 3]; 3],
     groups: usize,
 ) -> Tensor<5> {
-    conv3d(x, weight, Some(bias), ConvOptions::new(stride, padding, dilation, groups))
+    let ([images, channels, slices, rows, columns], [out, input, deep, high, wide]) = (x.dims(), weight.dims());
+    if slices != 1 || deep != 1 {
+        return conv3d(x, weight, Some(bias), ConvOptions::new(stride, padding, dilation, groups));
+    }
+    let flat = |[_, a, b]: [usize; 3]| [a, b];
+    let options = ConvOptions::new(flat(stride), flat(padding), flat(dilation), groups);
+    let x = x.reshape([images, channels, rows, columns]);
+    let y = conv2d(x, weight.reshape([out, input, high, wide]), Some(bias), options);
+    let [_, _, rows, columns] = y.dims();
+    y.reshape([images, out, 1, rows, columns])
 }
 
 /// See [`crate::fast::conv_transpose`].
