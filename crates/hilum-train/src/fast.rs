@@ -264,7 +264,5 @@ pub(crate) fn normalise(
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     let out = Tensor::from_dispatch(Dispatch::fast_norm(x, weight, bias, layer.clone()));
     let norm = layer.norm();
-    let count = (shape.iter().product::<usize>() / norm.mean.len()) as f32;
-    let variance = norm.variance.iter().map(|v| v * count / (count - 1.0).max(1.0)).collect();
-    (out, norm.mean.clone(), variance)
+    (out, norm.mean.clone(), normalisation::unbiased(&norm.variance, shape))
 }

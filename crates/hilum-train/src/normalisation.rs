@@ -73,6 +73,12 @@ impl Norm {
     }
 }
 
+/// The unbiased variance, as running statistics keep it, of the biased one of all that is normalised together.
+pub(crate) fn unbiased(variance: &[f32], shape: Shape) -> Vec<f32> {
+    let count = (shape.iter().product::<usize>() / variance.len()) as f32;
+    variance.iter().map(|v| v * count / (count - 1.0).max(1.0)).collect()
+}
+
 /// Mean and biased variance of all that is normalised together.
 fn statistics(x: &[f32], shape: Shape, together: Together) -> (Vec<f32>, Vec<f32>) {
     let [images, channels, ..] = shape;

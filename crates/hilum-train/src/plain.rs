@@ -5,7 +5,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, activation};
 
 use crate::kernels::Shape;
-use crate::normalisation::{NormKind, Together};
+use crate::normalisation::{NormKind, Together, unbiased};
 
 /// See [`crate::fast::conv`]; here also with holes and groups. Flat ones go their own way: on wgpu, Burn 0.22's `conv3d` gives
 /// wrong sums for some kernels of one slice with holes and groups.
@@ -70,6 +70,5 @@ pub(crate) fn normalise(
     let out = if kind.negative == 1.0 { y } else { activation::leaky_relu(y, f64::from(kind.negative)) };
     let host = |tensor: Tensor<5>| tensor.into_data().try_into_vec::<f32>().expect("statistics are f32");
     let (mean, variance) = (host(mean), host(variance));
-    let count = (shape.iter().product::<usize>() / mean.len()) as f32;
-    (out, mean, variance.into_iter().map(|v| v * count / (count - 1.0).max(1.0)).collect())
+    (out, mean, unbiased(&variance, shape))
 }
