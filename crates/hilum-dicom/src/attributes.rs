@@ -38,6 +38,12 @@ impl Attributes {
         self.put(tag, vr_of(tag), value);
     }
 
+    /// The one text value of an attribute, without padding.
+    pub(crate) fn text_of(&self, tag: Tag) -> Option<String> {
+        let text = self.0.get(tag)?.to_str().ok()?;
+        Some(text.trim_end_matches(['\0', ' ']).to_owned())
+    }
+
     /// Several text values.
     pub(crate) fn texts<S: AsRef<str>>(&mut self, tag: Tag, values: &[S]) {
         let values = values.iter().map(|v| v.as_ref().to_owned()).collect();

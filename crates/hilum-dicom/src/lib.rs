@@ -25,7 +25,7 @@
 //! dicom-rs allocates what a length field claims.
 //!
 //! **Privacy**: no name, identifier or birth date of a patient leaves this crate, in values, notes or errors, other than
-//! inside a DICOM result;
+//! inside a DICOM result and in [`Origin::identity`], which is for the head of a report;
 //! [`SeriesSummary::patient_key`] tells patients apart. Descriptions and file names are passed on as they are and may
 //! hold anything that somebody typed.
 //!
@@ -107,7 +107,7 @@ pub use measurement_report::{
     CodingScheme, Measurement, MeasurementGroup, MeasurementReport, SegmentReference, measurement_report,
 };
 pub use note::{Note, NoteKind, Severity};
-pub use origin::Origin;
+pub use origin::{Identity, Origin};
 pub use picture_files::{BurnedIn, ColourPicture, colour_capture, encapsulated_pdf};
 pub use presentation_state::{Outline, OutlineLayer, Presentation, presentation_state};
 pub use read_segmentation::{AnatomicRegion, SegmentInfo, SegmentationForm, SegmentationImage};

@@ -18,8 +18,8 @@ use crate::{Refusal, Series};
 /// What a DICOM result says about its source: the identity of patient and study, the images that the slices came from
 /// and where they lie.
 ///
-/// The identity goes from the images into the results and nowhere else: it cannot be read from this type, and its `Debug`
-/// does not show it. A volume from NIfTI has no origin, and so no DICOM results.
+/// The identity goes from the images into the results and nowhere else: only [`Origin::identity`] gives it out, for the head
+/// of a report, and its `Debug` does not show it. A volume from NIfTI has no origin, and so no DICOM results.
 #[derive(Clone)]
 pub struct Origin {
     pub(crate) patient_and_study: Attributes,
@@ -39,6 +39,30 @@ pub struct Origin {
     pub(crate) slices: Vec<SliceOrigin>,
     /// SOP Class and Instance UID of every image, each once, in slice order.
     pub(crate) images: Vec<ImageUids>,
+}
+
+/// Whom images show and in which study, as text in the form of its representation (PS3.5, 6.2); `None` where the images do
+/// not say, or not in that form. `Debug` does not show it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Patient's Name (0010,0010).
+    pub patient_name: Option<String>,
+    /// Patient ID (0010,0020).
+    pub patient_id: Option<String>,
+    /// Patient's Birth Date (0010,0030), `YYYYMMDD`.
+    pub patient_birth_date: Option<String>,
+    /// Patient's Sex (0010,0040): `M`, `F` or `O`.
+    pub patient_sex: Option<String>,
+    /// Study Date (0008,0020), `YYYYMMDD`.
+    pub study_date: Option<String>,
+    /// Accession Number (0008,0050).
+    pub accession_number: Option<String>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(…)")
+    }
 }
 
 /// SOP Class and SOP Instance UID.
@@ -90,6 +114,20 @@ const COPIED: [(Tag, usize, bool); 19] = [
 ];
 
 impl Origin {
+    /// Patient and study in words, for what people read. It must not reach a log or leave the hospital.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let text = |tag| self.patient_and_study.text_of(tag).filter(|text| !text.is_empty());
+        Identity {
+            patient_name: text(tags::PATIENT_NAME),
+            patient_id: text(tags::PATIENT_ID),
+            patient_birth_date: text(tags::PATIENT_BIRTH_DATE),
+            patient_sex: text(tags::PATIENT_SEX),
+            study_date: text(tags::STUDY_DATE),
+            accession_number: text(tags::ACCESSION_NUMBER),
+        }
+    }
+
     /// Reads what results need from one image of `series`, which must have been loaded from `scan`.
     ///
     /// # Errors

@@ -36,6 +36,9 @@ pub struct FindingsInput<'a> {
     pub fissures: Vec<FissureConfidence>,
     /// What the product has to say about quality, beside the notes of the series.
     pub quality_notes: Vec<Note>,
+    /// Why whole lungs cannot be measured, in one sentence, if a large part of them is not in the scan: scores of whole lobes
+    /// and lungs are null then, and the findings are not usable as they stand.
+    pub partial_lungs: Option<String>,
     /// How far the study lies from the training data; null within if no detector was run.
     pub out_of_distribution: OutOfDistribution,
     /// Kind of pneumonia; null within if no classifier is offered.
@@ -65,11 +68,12 @@ impl Findings {
     pub fn analysed(input: FindingsInput<'_>) -> Self {
         let measured = input.measurements;
         let told_apart = input.kind_method != KindMethod::NotToldApart;
-        let lesions = lesions(measured, input.kind_method, &input.kind_method_text);
-        let scores = scores(measured, &lesions.distribution);
+        let mut lesions = lesions(measured, input.kind_method, &input.kind_method_text);
         let spacing_mm = input.series.spacing_mm.map_or(0.0, |spacing| spacing[0]);
-        let quality =
+        let mut scores = scores(measured, &lesions.distribution, spacing_mm);
+        let mut quality =
             assess_quality(&input.series.notes, &input.quality_notes, measured, spacing_mm, input.out_of_distribution);
+        let mut triage = triage(&scores, measured.percent_of_lung());
         let mut definitions = definitions();
         definitions.push(define_kinds(input.kind_method, &input.kind_method_text));
         let mut not_known = input.not_known;
@@ -84,10 +88,18 @@ impl Findings {
                 not_known.push(NotKnown::new(field, reason.clone()));
             }
         }
+        if let Some(reason) = input.partial_lungs {
+            scores = Scores::default();
+            for lobe in &mut lesions.lobes {
+                (lobe.score_0_5, lobe.lss_0_4, lobe.lhos_0_4) = (None, None, None);
+            }
+            triage = triage.of_partial_lungs(&reason);
+            quality.usable = false;
+            not_known.extend(WHOLE_LUNG_FIELDS.map(|field| NotKnown::new(field, reason.clone())));
+        }
         if measured.lesion_voxels() == 0 {
             not_known.push(NotKnown::new("lesions.distribution", "There is no opacity, so it has no distribution."));
         }
-        let priority = triage(&scores, measured.percent_of_lung());
         Self {
             schema_version: SCHEMA_VERSION.into(),
             product: input.product,
@@ -105,7 +117,7 @@ impl Findings {
                 first_bin_hu: Some(HISTOGRAM_FROM_HU.into()),
             },
             quality,
-            triage: priority,
+            triage,
             definitions,
             not_known,
             ..Self::default()
@@ -168,6 +180,10 @@ const KIND_FIELDS: [&str; 7] = [
     "lesions.components[].consolidation_ml",
     "lesions.distribution.ground_glass_share",
 ];
+
+/// Fields that are null if a large part of the lungs is not in the scan.
+const WHOLE_LUNG_FIELDS: [&str; 4] =
+    ["scores", "lesions.lobes[].score_0_5", "lesions.lobes[].lss_0_4", "lesions.lobes[].lhos_0_4"];
 
 /// Fields that are null if a lobe was not found.
 const MISSING_LOBE_FIELDS: [&str; 9] = [
@@ -342,7 +358,7 @@ fn distribution(measured: &Measurements, listed: &[LesionComponent], told_apart:
     }
 }
 
-fn scores(measured: &Measurements, distribution: &Distribution) -> Scores {
+fn scores(measured: &Measurements, distribution: &Distribution, slice_spacing_mm: f64) -> Scores {
     // A sum over five lobes stands only if all five are there.
     let sum = |score: &dyn Fn(&crate::LobeCounts) -> Option<u8>| measured.lobes.iter().map(score).sum::<Option<u8>>();
     let more_involved = [Side::Right, Side::Left].into_iter().filter_map(|side| measured.percent_of_side(side));
@@ -359,6 +375,7 @@ fn scores(measured: &Measurements, distribution: &Distribution) -> Scores {
         lower_lobe_share: distribution.lower_lobe_share.unwrap_or(0.0),
         largest_lobe_share: if total == 0 { 0.0 } else { largest as f64 / total as f64 },
         ground_glass_share: distribution.ground_glass_share,
+        slice_spacing_mm,
     };
     Scores {
         ctss_0_25: sum(&|lobe| lobe.percent().map(ctss_of_lobe)),

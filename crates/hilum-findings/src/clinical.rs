@@ -96,8 +96,8 @@ pub const PLAUSIBLE_LUNG_ML: [f64; 2] = [1500.0, 11_000.0];
 /// ordinarily .52 to .56 of both. Assumption.
 pub const SMALL_LUNG_BELOW_SHARE: f64 = 0.25;
 
-/// From this distance between slices on, volumes and small opacities are less sure. Assumption: the smallest listed
-/// component fits into one such slice.
+/// From this distance between slices on, volumes and small opacities are less sure, and CO-RADS is not graded above 3.
+/// Assumption: the smallest listed component fits into one such slice.
 pub const THICK_SLICES_FROM_MM: f64 = 5.0;
 
 /// Lower edge of the first bin of HU histograms. Chosen so that every cut point in this file is the edge of a bin.

@@ -8,7 +8,7 @@
 
 use crate::clinical::{
     CONSOLIDATION_BELOW_GROUND_GLASS_SHARE, EXTENSIVE_FROM_PERCENT, HOMOGENEOUS_FROM_SHARE, ONE_LOBE_FROM_SHARE,
-    PERIHILAR_BELOW_RATIO, PERIPHERAL_DEPTH_MM, PERIPHERAL_FROM_SHARE, SMALL_BELOW_PERCENT,
+    PERIHILAR_BELOW_RATIO, PERIPHERAL_DEPTH_MM, PERIPHERAL_FROM_SHARE, SMALL_BELOW_PERCENT, THICK_SLICES_FROM_MM,
 };
 use crate::{CoRads, Reason};
 
@@ -35,14 +35,27 @@ pub struct CoRadsEvidence {
     pub largest_lobe_share: f64,
     /// Share of ground-glass; `None` if the kinds were not told apart.
     pub ground_glass_share: Option<f64>,
+    /// Distance between slices, in millimetres.
+    pub slice_spacing_mm: f64,
 }
+
+/// The grade of what may or may not be COVID-19.
+const EQUIVOCAL: u8 = 3;
 
 /// The suggested grade, 1 to 5, never 6 (which stands for a positive test) and never 0 (which a reader gives to a scan that
 /// is technically insufficient).
 #[must_use]
 pub fn suggest_co_rads(evidence: &CoRadsEvidence) -> CoRads {
     let mut reasons = Vec::new();
-    let grade = grade(evidence, &mut reasons);
+    let mut grade = grade(evidence, &mut reasons);
+    if grade > EQUIVOCAL && evidence.slice_spacing_mm >= THICK_SLICES_FROM_MM {
+        grade = EQUIVOCAL;
+        let text = format!(
+            "Slices {:.1} mm apart blur small structures into apparent ground-glass: the pattern is not graded higher.",
+            evidence.slice_spacing_mm
+        );
+        reasons.push(Reason::new("thick_slices", text));
+    }
     CoRads { grade: Some(grade), reasons }
 }
 
@@ -170,6 +183,7 @@ mod tests {
         lower_lobe_share: 0.6,
         largest_lobe_share: 0.4,
         ground_glass_share: Some(0.8),
+        slice_spacing_mm: 1.5,
     };
 
     struct Case {
@@ -187,6 +201,12 @@ mod tests {
                 grade: 1,
                 decisive: "no_opacity",
                 source: "CO-RADS 1: normal",
+            },
+            Case {
+                evidence: CoRadsEvidence { slice_spacing_mm: 8.0, ..TYPICAL },
+                grade: 3,
+                decisive: "thick_slices",
+                source: "graded on thin sections; assumption",
             },
             Case {
                 evidence: CoRadsEvidence {

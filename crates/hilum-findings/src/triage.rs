@@ -7,6 +7,8 @@ use crate::{Priority, Scores, Triage};
 /// - urgent: CT-3 or CT-4, a CTSS of 18 or more, or at least half of the lung volume opaque;
 /// - soon: CT-2, or a suggested CO-RADS grade of 4 or 5 (a patient who may have to be isolated);
 /// - routine: everything else.
+///
+/// A study that shows a part of the lungs only is never routine.
 #[must_use]
 pub fn triage(scores: &Scores, percent_of_lung: f64) -> Triage {
     let severity = scores.severity_ct_0_4.unwrap_or(0);
@@ -27,6 +29,17 @@ pub fn triage(scores: &Scores, percent_of_lung: f64) -> Triage {
         (Priority::Routine, "No opacity was found.".to_owned())
     };
     Triage { priority: Some(priority), reason: Some(reason) }
+}
+
+impl Triage {
+    /// The place of a study that shows a part of the lungs only: what is seen may make it urgent, what is not seen keeps it
+    /// from being routine.
+    pub(crate) fn of_partial_lungs(self, reason: &str) -> Self {
+        match self.priority {
+            Some(Priority::Urgent) => self,
+            _ => Self { priority: Some(Priority::Soon), reason: Some(reason.to_owned()) },
+        }
+    }
 }
 
 #[cfg(test)]

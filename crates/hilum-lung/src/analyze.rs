@@ -186,6 +186,7 @@ pub fn analyze(
         kind_method: KindMethod::HuThreshold,
         kind_method_text: kind_method_text(&rules),
         fissures: fissures(fissure_confidence(&lungs, &lobes)),
+        partial_lungs: lungs.notes().iter().any(LungNote::is_a_large_cut).then(|| PARTIAL_LUNGS.into()),
         quality_notes: quality_notes(&lungs, &lobes, network.card(), &ct),
         out_of_distribution: OutOfDistribution::default(),
         classification: Classification::default(),
@@ -267,6 +268,10 @@ fn kind_method_text(rules: &LesionRules) -> String {
         rules.consolidation_from_hu
     )
 }
+
+/// Why there are no scores if a large part of the lungs lies outside the scan.
+const PARTIAL_LUNGS: &str = "A large part of the lungs is not in the scan: volumes and percentages hold for the part that is, and scores \
+                             of whole lobes and lungs are not given.";
 
 /// Trust in each fissure. What is not seen is placed by the average of whole lungs: where much of the lungs lies outside the
 /// scan, that average is laid over the wrong part, and what was "seen" along it may be anything.

@@ -80,6 +80,12 @@ pub enum LungError {
         /// Lung-like air found.
         aerated_ml: f64,
     },
+    /// There is lung-like matter, but neither a trachea nor a second side to it.
+    #[error(
+        "what has the density of lung lies on one side only, is cut off by the scan and has no trachea; this does not look like a \
+         chest CT"
+    )]
+    NotLungs,
     /// There is lung, but only its base or tip, as in a CT of the abdomen or neck.
     #[error("only {height_mm:.0} mm of lung are in the scan; this does not look like a chest CT")]
     OnlyAPart {
@@ -231,7 +237,6 @@ pub struct Lungs {
     pub(crate) working_ct: Volume<i16>,
     pub(crate) working_labels: Volume<u8>,
     notes: Vec<LungNote>,
-    confidence: f64,
 }
 
 impl Lungs {
@@ -293,12 +298,6 @@ impl Lungs {
     #[must_use]
     pub fn notes(&self) -> &[LungNote] {
         &self.notes
-    }
-
-    /// Trust in the outline as a whole, 0 to 1: 1 less a share for every note that may move volumes. A rule of thumb.
-    #[must_use]
-    pub fn confidence(&self) -> f64 {
-        self.confidence
     }
 }
 
@@ -366,9 +365,9 @@ pub fn segment(
     }
     note_cuts(&labels, &mut notes);
     note_sizes(&labels, &mut notes);
-    let confidence = confidence(&notes);
+    check_chest(&notes)?;
     let labels_of_scan = refine::to_scan(ct, &working_ct, &labels);
-    Ok(Lungs { labels: labels_of_scan, working_ct, working_labels: labels, notes, confidence })
+    Ok(Lungs { labels: labels_of_scan, working_ct, working_labels: labels, notes })
 }
 
 /// Refuses scans that show only the base or tip of the lungs.
@@ -378,6 +377,16 @@ fn check_height(labels: &Volume<u8>) -> Result<(), LungError> {
     let tall = |s: &usize| labels.slice(*s).iter().filter(|l| **l > 0).count() as f64 * area_mm2 > 300.0;
     let height_mm = (0..labels.shape()[0]).filter(tall).count() as f64 * slice_mm;
     if height_mm < MIN_HEIGHT_MM { Err(LungError::OnlyAPart { height_mm }) } else { Ok(()) }
+}
+
+/// Refuses lung-like matter on one side only, without a trachea, that the scan cuts off: stool and gas in a colon look so. A
+/// chest of which one lung is gone still has its trachea.
+fn check_chest(notes: &[LungNote]) -> Result<(), LungError> {
+    let has = |wanted: fn(&LungNote) -> bool| notes.iter().any(wanted);
+    let one_side = has(|note| matches!(note, LungNote::Missing { .. }));
+    let is_cut = has(|note| matches!(note, LungNote::CutAtFoot { .. } | LungNote::CutAtHead { .. }));
+    let no_trachea = has(|note| matches!(note, LungNote::NoTrachea));
+    if one_side && is_cut && no_trachea { Err(LungError::NotLungs) } else { Ok(()) }
 }
 
 /// Notes where the border of the scan cuts the lungs.
@@ -419,21 +428,6 @@ fn note_sizes(labels: &Volume<u8>, notes: &mut Vec<LungNote>) {
             notes.push(LungNote::Small { side, volume_ml: own });
         }
     }
-}
-
-/// A rule of thumb that starts at 1 and loses a share for every note that may move volumes.
-fn confidence(notes: &[LungNote]) -> f64 {
-    notes
-        .iter()
-        .map(|note| match note {
-            LungNote::CutAtMidline => 0.5,
-            LungNote::Missing { .. } | LungNote::Small { .. } => 0.6,
-            LungNote::CutAtFoot { .. } | LungNote::CutAtHead { .. } | LungNote::CutAtSide => 0.8,
-            LungNote::PleuralFluid { .. } | LungNote::DenseAdded { .. } => 0.85,
-            LungNote::NoTrachea => 0.9,
-            LungNote::Touching => 0.98,
-        })
-        .product()
 }
 
 /// A volume interpolated at the voxel centres of another grid; 0 outside.

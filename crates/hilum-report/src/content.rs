@@ -5,13 +5,21 @@ mod tables;
 
 use hilum_findings::{Findings, Note, Severity};
 
-use crate::document::{Block, Document, Figure, NoteLine, Section, Text};
+use crate::document::{Block, Document, Figure, NoteLine, Printed, Section, Text};
 use crate::picture::Picture;
 use crate::wording::Phrase;
-use crate::{Language, chart, impression, palette};
+use crate::{Language, Subject, chart, impression, palette};
 
 /// Puts the report together.
-pub(crate) fn document<'a>(findings: &Findings, pictures: &'a [Picture], language: Language) -> Document<'a> {
+pub(crate) fn document<'a>(
+    findings: &Findings,
+    subject: Option<&Subject>,
+    pictures: &'a [Picture],
+    language: Language,
+) -> Document<'a> {
+    let subject = subject.and_then(|subject| {
+        Some(Printed { on_screen: subject.line(language, false)?, on_paper: subject.line(language, true)? })
+    });
     let mut sections = vec![summary(findings, language)];
     if !impression::is_refused(findings) {
         if !pictures.is_empty() {
@@ -28,6 +36,7 @@ pub(crate) fn document<'a>(findings: &Findings, pictures: &'a [Picture], languag
     Document {
         language,
         title: Phrase::Title.text(language).to_string(),
+        subject,
         subtitle: subtitle(findings, language),
         created: findings.created.clone(),
         disclaimer: Phrase::Disclaimer.text(language).to_string(),

@@ -10,6 +10,8 @@ use crate::picture::Picture;
 pub(crate) struct Document<'a> {
     pub(crate) language: Language,
     pub(crate) title: String,
+    /// The patient and the study in one line, on the page and on paper; `None` if the input names none.
+    pub(crate) subject: Option<Printed>,
     /// The series and the time of analysis, in one line.
     pub(crate) subtitle: String,
     /// When it was made, RFC 3339.
@@ -21,6 +23,14 @@ pub(crate) struct Document<'a> {
     /// The name and version of the program.
     pub(crate) software: String,
     pub(crate) sections: Vec<Section<'a>>,
+}
+
+/// A line that may hold letters which the fonts of pictures and PDF lack.
+pub(crate) struct Printed {
+    /// For HTML, whose reader has more fonts.
+    pub(crate) on_screen: String,
+    /// For PDF.
+    pub(crate) on_paper: String,
 }
 
 /// A part of the report under a heading.

@@ -29,6 +29,7 @@ pub(crate) fn page(document: &Document) -> String {
                 div.notice role="note" { (document.disclaimer) }
                 header {
                     h1 { (document.title) }
+                    @if let Some(subject) = &document.subject { p.subject { (subject.on_screen) } }
                     p.subtitle { (document.subtitle) }
                 }
                 main { @for part in &document.sections { (section(part)) } }

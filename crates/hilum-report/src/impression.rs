@@ -214,6 +214,10 @@ fn reservations(findings: &Findings, language: Language) -> Vec<Text> {
             said.push(text);
         }
     }
+    let warnings = quality.reasons.iter().filter(|n| n.severity == Severity::Warning).count();
+    if warnings > 0 {
+        said.push(Phrase::FurtherWarnings.fill(language, &[("count", &language.count(warnings))]).into());
+    }
     if quality.out_of_distribution.flag == Some(true) {
         said.push(Phrase::OutOfDistribution.text(language).into());
     }

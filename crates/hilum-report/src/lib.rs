@@ -30,8 +30,10 @@ mod palette;
 mod pdf;
 mod picture;
 mod report;
+mod subject;
 mod wording;
 
 pub use error::ReportError;
 pub use language::Language;
 pub use report::{Images, ReportFiles, ReportInput, write_report};
+pub use subject::Subject;

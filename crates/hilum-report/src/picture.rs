@@ -140,7 +140,11 @@ impl Painter<'_> {
 
     /// A coronal or sagittal plane through the largest opacity, or the middle of the lungs.
     fn reformatted(&self, view: View) -> Picture {
-        let (point, caption) = self.point_of_interest();
+        let (mut point, caption) = self.point_of_interest();
+        if view == View::Sagittal && self.findings.lesions.components.is_empty() {
+            // The middle of both lungs is the spine.
+            point = self.stage.beside_centre();
+        }
         let plane = self.stage.through(view, point);
         let (name, title) = match view {
             View::Sagittal => ("sagittal.png", self.text(Phrase::Sagittal)),

@@ -3,13 +3,15 @@
 use hilum_findings::Findings;
 use hilum_volume::{LabelMap, Volume};
 
-use crate::{Language, ReportError, content, html, pdf, picture};
+use crate::{Language, ReportError, Subject, content, html, pdf, picture};
 
 /// What a report is written from.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportInput<'a> {
     /// The findings.
     pub findings: &'a Findings,
+    /// The patient and the study, if the input names them.
+    pub subject: Option<&'a Subject>,
     /// The volumes the findings were measured on; `None` for a study that was refused: the report then has no pictures.
     pub images: Option<Images<'a>>,
     /// The language to write in.
@@ -51,7 +53,8 @@ pub struct ReportFiles {
 ///
 /// let mut findings = Findings::default();
 /// findings.quality.reasons.push(Note::new("no-lungs", Severity::Severe, "No lungs were found in this series."));
-/// let report = write_report(&ReportInput { findings: &findings, images: None, language: Language::English })?;
+/// let input = ReportInput { findings: &findings, subject: None, images: None, language: Language::English };
+/// let report = write_report(&input)?;
 /// assert!(report.html.contains("No lungs were found in this series."));
 /// assert!(report.pdf.starts_with(b"%PDF-"));
 /// # Ok::<(), hilum_report::ReportError>(())
@@ -67,7 +70,7 @@ pub fn write_report(input: &ReportInput) -> Result<ReportFiles, ReportError> {
         Some(images) => picture::draw(input.findings, images, input.language),
         None => Vec::new(),
     };
-    let document = content::document(input.findings, &pictures, input.language);
+    let document = content::document(input.findings, input.subject, &pictures, input.language);
     Ok(ReportFiles {
         html: html::page(&document),
         pdf: pdf::file(&document)?,

@@ -60,6 +60,10 @@ phrases! {
     ChosenBecause: "Why this series", "Warum diese Serie", "Pourquoi cette série", "Por qué esta serie";
     StudyUid: "Study UID", "Study UID", "Study UID", "Study UID";
     SeriesUid: "Series UID", "Series UID", "Series UID", "Series UID";
+    SubjectId: "ID {value}", "ID {value}", "ID {value}", "ID {value}";
+    SubjectBorn: "born {value}", "geb. {value}", "né(e) le {value}", "nacido/a el {value}";
+    SubjectStudy: "study of {value}", "Untersuchung vom {value}", "examen du {value}", "estudio del {value}";
+    SubjectAccession: "accession {value}", "Auftrag {value}", "demande {value}", "petición {value}";
     Study: "Study", "Untersuchung", "Examen", "Estudio";
 
     // ---- Section headings.
@@ -127,6 +131,8 @@ phrases! {
     CheckByEye: "To be checked by eye: {text}", "Visuell zu prüfen: {text}", "À vérifier visuellement : {text}", "Comprobar visualmente: {text}";
     NotReliable: "These results should not be relied on: {text}", "Auf diese Ergebnisse ist kein Verlass: {text}",
         "Ces résultats ne sont pas fiables : {text}", "Estos resultados no son fiables: {text}";
+    FurtherWarnings: "Further reservations under Quality: {count}.", "Weitere Vorbehalte unter Qualität: {count}.",
+        "Autres réserves sous Qualité : {count}.", "Otras reservas en Calidad: {count}.";
     OutOfDistribution: "The study is unlike those the models were trained on; the results may be wrong.",
         "Die Untersuchung unterscheidet sich von den Trainingsdaten der Modelle; die Ergebnisse können falsch sein.",
         "L’examen diffère de ceux sur lesquels les modèles ont été entraînés ; les résultats peuvent être faux.",

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use hilum_dicom::{Limits, Origin, Refusal, Source, nifti};
 use hilum_findings::{Findings, RefusalInput, Series};
 use hilum_lung::{Analysis, AnalysisError, LesionNetwork, PRODUCT, Study, analyze};
-use hilum_report::{Images, Language, ReportInput, write_report};
+use hilum_report::{Images, Language, ReportInput, Subject, write_report};
 use hilum_volume::LabelMap;
 
 use crate::arguments::AnalyzeArguments;
@@ -55,7 +55,6 @@ pub(crate) fn read_and_write(
             reason,
         });
         let sentence = findings.quality.reasons[0].text.clone();
-        findings.timings_s.total = Some(started.elapsed().as_secs_f64());
         write_files(out, &mut findings, None, language, started)?;
         progress.finish();
         Err(Refused(sentence).into())
@@ -88,9 +87,10 @@ pub(crate) fn read_and_write(
 }
 
 /// Removes the files of an earlier result in `out`, `findings.json` first because it says that all is there: those of two
-/// studies must never lie side by side. Files of other names stay, whatever they are.
+/// studies must never lie side by side. A run that was interrupted has left a report but no findings. Files of other names
+/// stay, whatever they are.
 fn remove_earlier_result(out: &Path) -> Result<()> {
-    if !out.join("findings.json").is_file() {
+    if !["findings.json", "report.html"].iter().any(|name| out.join(name).is_file()) {
         return Ok(());
     }
     for name in ["findings.json", "report.html", "report.pdf", "labels.nii.gz"] {
@@ -176,9 +176,10 @@ fn write_files(
     findings.created = Some(machine::now());
     findings.peak_memory_mb = machine::peak_memory_mb();
     let reporting = Instant::now();
-    findings.timings_s.total = Some(started.elapsed().as_secs_f64());
     let images = volumes.map(|(images, _)| images);
-    let report = write_report(&ReportInput { findings, images, language }).context("the report could not be made")?;
+    let subject = volumes.and_then(|(_, dicom)| dicom).map(|(origin, _)| subject(origin));
+    let input = ReportInput { findings, subject: subject.as_ref(), images, language };
+    let report = write_report(&input).context("the report could not be made")?;
     output::write(&out.join("report.html"), report.html.as_bytes())?;
     output::write(&out.join("report.pdf"), &report.pdf)?;
     let pictures = out.join("pictures");
@@ -200,6 +201,19 @@ fn write_files(
     findings.peak_memory_mb = machine::peak_memory_mb();
     output::write(&out.join("findings.json"), findings.to_json().as_bytes())?;
     Ok(notes)
+}
+
+/// Whom the report is about.
+fn subject(origin: &Origin) -> Subject {
+    let identity = origin.identity();
+    Subject {
+        patient_name: identity.patient_name,
+        patient_id: identity.patient_id,
+        birth_date: identity.patient_birth_date,
+        sex: identity.patient_sex,
+        study_date: identity.study_date,
+        accession_number: identity.accession_number,
+    }
 }
 
 /// What to tell the person at the terminal.

@@ -64,13 +64,13 @@ pub(crate) struct AnalyzeArguments {
     /// The series to read, by its Series Instance UID; otherwise the most suitable one is chosen and named
     #[arg(long, value_name = "UID")]
     pub(crate) series: Option<String>,
-    /// Language of the report
+    /// Language of the report: en English, de German, fr French, es Spanish; notes and definitions stay English
     #[arg(long, value_name = "CODE", default_value = "en")]
     pub(crate) language: String,
     /// Model card of the lesion network; otherwise the built-in one
     #[arg(long, value_name = "CARD")]
     pub(crate) model: Option<PathBuf>,
-    /// Threads to use; otherwise all cores
+    /// Threads to use; 0 or nothing for all cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
     #[command(flatten)]

@@ -35,13 +35,6 @@ pub(crate) fn write(
     let results = dicom_results(&context, &input).context("the DICOM results could not be made")?;
     let folder = out.join("dicom");
     output::folder(&folder)?;
-    // An earlier run into the same folder may have written what this one does not have.
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "dcm") {
-            std::fs::remove_file(&path).with_context(|| format!("{} cannot be replaced", path.display()))?;
-        }
-    }
     for (name, file) in &results.files {
         output::write(&folder.join(name), file.bytes())?;
     }

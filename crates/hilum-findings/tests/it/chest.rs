@@ -106,6 +106,7 @@ pub(crate) fn input(measured: &Measurements, series: Series) -> FindingsInput<'_
         kind_method_text: "Taught on slices outlined by readers.".into(),
         fissures: vec![],
         quality_notes: vec![],
+        partial_lungs: None,
         out_of_distribution: Default::default(),
         classification: Default::default(),
         not_known: vec![],

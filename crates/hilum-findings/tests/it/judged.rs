@@ -1,8 +1,8 @@
 //! Scores, quality and triage of whole chests, and what is written when something is missing.
 
 use hilum_findings::{
-    Findings, Fissure, FissureConfidence, KindMethod, LesionKind, Lobe, Note, OutOfDistribution, Priority,
-    RefusalInput, Series, Severity, Software,
+    Findings, FindingsInput, Fissure, FissureConfidence, KindMethod, LesionKind, Lobe, Note, OutOfDistribution,
+    Priority, RefusalInput, Series, Severity, Software,
 };
 use hilum_volume::PatientVector;
 
@@ -132,6 +132,30 @@ fn quality_names_what_is_unusual_the_worst_first() {
     let severe = ["lung-not-found", "out-of-distribution"];
     assert_eq!(codes, [&severe[..], &["uneven-spacing", "small-lung-volume", "thick-slices"]].concat());
     assert!(quality.usable);
+}
+
+#[test]
+fn part_of_the_lungs_gets_no_scores_of_whole_ones() {
+    let lesion = [of_right_lower_lobe(50, 11, -600)];
+    let measured = chest([2.0; 3], &lesion).measured();
+    let reason = "The lungs are cut off by the scan.";
+    let findings =
+        Findings::analysed(FindingsInput { partial_lungs: Some(reason.into()), ..input(&measured, Series::default()) });
+    assert!(!findings.quality.usable);
+    assert_eq!(findings.scores, Default::default());
+    assert!(findings.lesions.lobes.iter().all(|l| l.score_0_5.is_none() && l.percent.is_some()));
+    assert_eq!(findings.triage.priority, Some(Priority::Soon));
+    assert_eq!(findings.triage.reason.as_deref(), Some(reason));
+    assert_eq!(findings.with_nulls_explained().unexplained_nulls(), Vec::<String>::new());
+    assert!(
+        findings.unexplained_nulls().iter().all(|field| !field.starts_with("scores") && !field.contains("score_0"))
+    );
+
+    let left = Opacity { from: [70.0, 10.0, 20.0], to: [110.0, 50.0, 80.0], label: 12, hu: 20 };
+    let measured = chest([2.0; 3], &[left]).measured();
+    let input = FindingsInput { partial_lungs: Some(reason.into()), ..input(&measured, Series::default()) };
+    let whole = Findings::analysed(FindingsInput { partial_lungs: None, ..input.clone() });
+    assert_eq!(Findings::analysed(input).triage, whole.triage, "what is seen is urgent by itself");
 }
 
 #[test]

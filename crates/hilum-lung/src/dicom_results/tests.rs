@@ -42,6 +42,7 @@ fn case(variant: Variant, disease: Disease) -> Case {
         kind_method_text: "Known.".into(),
         fissures: vec![],
         quality_notes: vec![],
+        partial_lungs: None,
         out_of_distribution: Default::default(),
         classification: Default::default(),
         not_known: vec![],

@@ -145,8 +145,16 @@ fn definitions<'a>(findings: &Findings, language: Language) -> Option<Section<'a
 
 /// Which fields are null and why; `None` if all are known.
 fn not_known<'a>(findings: &Findings, language: Language) -> Option<Section<'a>> {
+    // One line per reason, with all the fields it explains.
+    let mut reasons: Vec<(String, &str)> = Vec::new();
+    for entry in &findings.not_known {
+        match reasons.iter_mut().find(|(_, reason)| *reason == entry.reason) {
+            Some((fields, _)) => *fields = format!("{fields}, {}", entry.field),
+            None => reasons.push((entry.field.clone(), &entry.reason)),
+        }
+    }
     let facts: Vec<(String, Text)> =
-        findings.not_known.iter().map(|n| (n.field.clone(), Text::english(&n.reason, language))).collect();
+        reasons.into_iter().map(|(fields, reason)| (fields, Text::english(reason, language))).collect();
     (!facts.is_empty()).then(|| Section {
         id: "not-known",
         title: Phrase::NotKnownHeading.text(language).to_string(),

@@ -13,6 +13,14 @@ fn number(value: Option<f64>, decimals: usize, language: Language) -> String {
     value.map_or("–".to_string(), |v| language.number(v, decimals))
 }
 
+/// A percentage in a column of percentages: one decimal throughout, and never nothing for what is there.
+fn percent(value: Option<f64>, language: Language) -> String {
+    match value {
+        Some(p) if p > 0.0 && p < 0.1 => language.measure(p),
+        other => number(other, 1, language),
+    }
+}
+
 fn score(value: Option<u8>) -> String {
     value.map_or("–".to_string(), |v| v.to_string())
 }
@@ -64,8 +72,8 @@ fn lobe_row(findings: &Findings, lobe: Lobe, language: Language) -> Row {
         number(anatomy.and_then(|a| a.volume_ml), 0, language),
         number(anatomy.and_then(|a| a.mean_hu), 0, language),
         number(lesions.and_then(|l| l.lesion_ml), 1, language),
-        number(lesions.and_then(|l| l.percent), 1, language),
-        number(lesions.and_then(|l| l.percent_high_opacity), 1, language),
+        percent(lesions.and_then(|l| l.percent), language),
+        percent(lesions.and_then(|l| l.percent_high_opacity), language),
         score(lesions.and_then(|l| l.score_0_5)),
         score(lesions.and_then(|l| l.lss_0_4)),
         score(lesions.and_then(|l| l.lhos_0_4)),
@@ -83,13 +91,13 @@ fn lung_rows(findings: &Findings, language: Language) -> [Row; 3] {
     };
     let side = |phrase: Phrase, ml: Option<f64>, side: Side| {
         let opacity = of_side(side);
-        let percent = opacity.zip(ml).filter(|(_, ml)| *ml > 0.0).map(|(o, ml)| 100.0 * o / ml);
+        let share = opacity.zip(ml).filter(|(_, ml)| *ml > 0.0).map(|(o, ml)| 100.0 * o / ml);
         let mut cells = vec![
             capitalised(phrase.text(language)),
             number(ml, 0, language),
             String::new(),
             number(opacity, 1, language),
-            number(percent, 1, language),
+            percent(share, language),
         ];
         cells.resize(9, String::new());
         cells
@@ -100,8 +108,8 @@ fn lung_rows(findings: &Findings, language: Language) -> [Row; 3] {
         number(volume.total, 0, language),
         String::new(),
         number(lesions.total_ml, 1, language),
-        number(lesions.percent_of_lung, 1, language),
-        number(lesions.percent_high_opacity, 1, language),
+        percent(lesions.percent_of_lung, language),
+        percent(lesions.percent_high_opacity, language),
         score(scores.ctss_0_25),
         score(scores.lss_0_20),
         score(scores.lhos_0_20),

@@ -53,11 +53,13 @@ fn running(page: &mut Page, document: &Document, number: usize, count: usize) {
     let numbers = [("page", number.to_string()), ("pages", count.to_string())];
     let of = Phrase::PageOf.fill(document.language, &[("page", &numbers[0].1), ("pages", &numbers[1].1)]);
     let foot = PAGE[1] - 26.0;
+    let whom = document.subject.as_ref().map_or(document.title.as_str(), |subject| &subject.on_paper);
+    let of_whom = SMALL.lines(&format!("{} · {whom}", document.software), WIDTH - SMALL.width(&of) - 12.0, false);
     let ops = vec![
         Op::Box { area: [0.0, 14.0, PAGE[0], 17.0], ink: ink::MARK_SHEET },
         notice.at([x, 25.4], text),
         Op::Line { points: vec![[MARGIN, foot - 12.0], [MARGIN + WIDTH, foot - 12.0]], ink: ink::LINE, width: 0.5 },
-        SMALL.at([MARGIN, foot], printable(&format!("{} · {}", document.software, document.title))),
+        SMALL.at([MARGIN, foot], of_whom.into_iter().next().unwrap_or_default()),
         SMALL.at([MARGIN + WIDTH - SMALL.width(&of), foot], of),
     ];
     page.pieces.insert(0, Piece { role: Role::Running, ops });
@@ -125,6 +127,9 @@ impl Flow {
         let op = style.at([MARGIN, self.y + 12.0], title.clone());
         self.put(Role::Heading(1, title), vec![op]);
         self.gap(18.0);
+        if let Some(subject) = &document.subject {
+            self.paragraph(&subject.on_paper.as_str().into(), Style::semibold(9.2, ink::INK));
+        }
         self.paragraph(&document.subtitle.as_str().into(), SMALL);
         self.paragraph(&document.disclaimer.as_str().into(), Style::regular(7.6, ink::MARK));
     }
@@ -403,9 +408,22 @@ mod tests {
         findings
     }
 
+    /// With the longest names and numbers that DICOM allows (PS3.5, 6.2).
+    fn somebody() -> crate::Subject {
+        let long = |n: usize| Some("Wm".repeat(n / 2));
+        crate::Subject {
+            patient_name: long(64),
+            patient_id: long(64),
+            birth_date: Some("19700101".into()),
+            sex: Some("F".into()),
+            study_date: Some("20261120".into()),
+            accession_number: long(16),
+        }
+    }
+
     #[test]
     fn every_page_has_the_notice_and_its_number() {
-        let document = content::document(&long(), &[], Language::English);
+        let document = content::document(&long(), None, &[], Language::English);
         let pages = laid_out(&document);
         assert!(pages.len() >= 4, "{} pages", pages.len());
         for (i, page) in pages.iter().enumerate() {
@@ -421,7 +439,7 @@ mod tests {
     #[test]
     fn nothing_leaves_the_page() {
         for language in Language::ALL {
-            for page in laid_out(&content::document(&long(), &[], language)) {
+            for page in laid_out(&content::document(&long(), Some(&somebody()), &[], language)) {
                 for piece in page.pieces.iter().filter(|p| p.role != Role::Running) {
                     for op in &piece.ops {
                         let Op::Text { at: [x, y], size, face, text, .. } = op else { continue };

@@ -56,6 +56,14 @@ impl Stage {
         self.grid.patient_from_voxel(VoxelPoint(self.bounds.map(|[first, end]| 0.5 * (first + end - 1) as f64)))
     }
 
+    /// The middle of the right half of the box: about the middle of the right lung.
+    pub(crate) fn beside_centre(&self) -> PatientPoint {
+        let to_left = PatientVector([1.0, 0.0, 0.0]);
+        let centre = self.centre();
+        let [rightmost, _] = self.range_along(to_left, centre);
+        centre.plus(to_left.times(0.5 * rightmost))
+    }
+
     /// How the slices of the series lie in the patient: by the patient axis their own axis runs most along.
     pub(crate) fn slice_view(&self) -> View {
         let [x, y, z] = self.grid.axes()[0].0.map(f64::abs);

@@ -53,7 +53,8 @@ impl Pixels {
 fn picture(ct: &Volume<i16>, labels: &LabelMap, name: &str) -> Pixels {
     let findings = findings(ct.shape()[0]);
     let images = Some(Images { ct, labels });
-    let files = write_report(&ReportInput { findings: &findings, images, language: Language::English }).unwrap();
+    let files =
+        write_report(&ReportInput { findings: &findings, subject: None, images, language: Language::English }).unwrap();
     let (_, png) = files.pictures.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("there is {name}"));
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
     let mut data = vec![0; reader.output_buffer_size().unwrap()];
@@ -128,6 +129,7 @@ fn labels_on_another_grid_are_an_error() {
     let findings = findings(40);
     let input = ReportInput {
         findings: &findings,
+        subject: None,
         images: Some(Images { ct: &ct, labels: &labels }),
         language: Language::English,
     };
@@ -140,7 +142,8 @@ fn a_map_without_labels_still_gets_slices_but_nothing_rendered() {
     let empty = LabelMap::new(labels.labels().map(|_| 0));
     let findings = findings(40);
     let images = Some(Images { ct: &ct, labels: &empty });
-    let files = write_report(&ReportInput { findings: &findings, images, language: Language::German }).unwrap();
+    let files =
+        write_report(&ReportInput { findings: &findings, subject: None, images, language: Language::German }).unwrap();
     let names: Vec<&str> = files.pictures.iter().map(|(n, _)| n.as_str()).collect();
     assert_eq!(names, ["axial-1.png", "coronal.png", "sagittal.png", "coronal-mip.png"]);
 }

@@ -6,7 +6,9 @@ use hilum_report::{Language, ReportInput, write_report};
 use crate::cases;
 
 fn html(findings: &Findings, language: Language) -> String {
-    write_report(&ReportInput { findings, images: None, language }).expect("the report can be written").html
+    write_report(&ReportInput { findings, subject: None, images: None, language })
+        .expect("the report can be written")
+        .html
 }
 
 /// The words of the part of a page from `start` to `end`, a line per block.
@@ -122,14 +124,14 @@ fn ten_components_are_listed_and_the_rest_counted() {
 #[test]
 fn the_same_findings_give_the_same_bytes() {
     let findings = cases::covid_like();
-    let input = ReportInput { findings: &findings, images: None, language: Language::English };
+    let input = ReportInput { findings: &findings, subject: None, images: None, language: Language::English };
     assert_eq!(write_report(&input).unwrap(), write_report(&input).unwrap());
 }
 
 #[test]
 fn the_pdf_names_its_time_and_no_other() {
     let findings = cases::covid_like();
-    let input = ReportInput { findings: &findings, images: None, language: Language::English };
+    let input = ReportInput { findings: &findings, subject: None, images: None, language: Language::English };
     let pdf = String::from_utf8_lossy(&write_report(&input).unwrap().pdf).into_owned();
     assert!(pdf.contains("D:20260301102030"), "the creation date is that of the findings");
     assert!(pdf.contains("pdfaid:part"), "it declares itself PDF/A");
@@ -139,7 +141,7 @@ fn the_pdf_names_its_time_and_no_other() {
 fn a_time_that_is_none_costs_the_archival_mark_but_not_the_pdf() {
     for created in [None, Some("yesterday".to_string())] {
         let findings = Findings { created, ..cases::covid_like() };
-        let input = ReportInput { findings: &findings, images: None, language: Language::French };
+        let input = ReportInput { findings: &findings, subject: None, images: None, language: Language::French };
         let pdf = String::from_utf8_lossy(&write_report(&input).unwrap().pdf).into_owned();
         assert!(pdf.starts_with("%PDF-") && !pdf.contains("pdfaid:part"));
     }
