@@ -56,9 +56,13 @@ pub fn definitions() -> Vec<Definition> {
         assume(
             "scores.co_rads.grade",
             "Suggested CO-RADS grade",
-            "Computed from extent, sides, foci, distance from the outer surface of the lung and share of ground-glass. A \
-             suggestion for the reader, no diagnosis. Tree-in-bud, crazy paving, cavities, nodules and fibrosis are not \
-             recognised; grade 6 (positive test) is never given. The numbers behind words such as peripheral are assumptions.",
+            format!(
+                "Computed from extent, sides, foci, distance from the outer surface of the lung and share of ground-glass. A \
+                 suggestion for the reader, no diagnosis. Tree-in-bud, crazy paving, cavities, nodules and fibrosis are not \
+                 recognised; grade 6 (positive test) is never given, and none above 3 where slices lie {} mm or more apart. The \
+                 numbers behind words such as peripheral are assumptions.",
+                c::THICK_SLICES_FROM_MM
+            ),
             Some("Prokop et al., Radiology 2020, doi 10.1148/radiol.2020201473"),
         ),
         assume(
@@ -117,8 +121,8 @@ pub fn definitions() -> Vec<Definition> {
             "Priority",
             format!(
                 "Urgent: CT-3 or CT-4, CTSS of {} or more (Francone et al., Eur Radiol 2020, doi 10.1007/s00330-020-07033-y), or \
-                 PO of {} % or more. Soon: CT-2, or suggested CO-RADS 4 or 5. Routine: everything else. A rule of ours to order \
-                 a worklist.",
+                 PO of {} % or more. Soon: CT-2, suggested CO-RADS 4 or 5, or a large part of the lungs outside the scan. \
+                 Routine: everything else. A rule of ours to order a worklist.",
                 c::URGENT_FROM_CTSS,
                 c::URGENT_FROM_PERCENT
             ),
