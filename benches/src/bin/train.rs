@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use hilum_benches::{NETWORKS, input_for, serve};
-use hilum_train::{AdamW, TrainDevice, Trainee};
+use hilum_train::{Optimizer, TrainDevice, Trainee};
 
 /// The allocator of the program itself.
 #[global_allocator]
@@ -29,7 +29,7 @@ fn main() -> std::io::Result<()> {
         ["run"] => {
             let Prepared { trainee, images, truth, shape } = prepared.as_mut().context("nothing is prepared")?;
             let started = Instant::now();
-            let loss = trainee.step(images.clone(), *shape, truth.clone(), &AdamW::default(), 1e-3)?;
+            let loss = trainee.step(images.clone(), *shape, truth.clone(), &Optimizer::default(), 1e-3)?;
             Ok(format!("{} {loss}", started.elapsed().as_secs_f64()))
         }
         _ => bail!("not understood: {}", line.join(" ")),

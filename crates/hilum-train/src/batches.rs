@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use hilum_volume::{Geometry, Mask, PatientPoint};
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use crate::TrainError;
 use crate::augment::{Augmentation, Example, example};
 use crate::cases::{self, CHANNELS, Slice};
 use crate::config::{Side, TrainConfig};
 use crate::emphasis;
-use crate::loss::Target;
+use crate::loss::{BOUNDARY_PIXELS, Target};
 use crate::network::Images;
 
 /// The training slices, grouped for drawing.
@@ -20,6 +22,7 @@ pub(crate) struct Sampler {
     size: usize,
     depth: usize,
     augmentation: Augmentation,
+    with_distance: bool,
 }
 
 /// One source: its slices by volume, with and without lesion.
@@ -59,6 +62,7 @@ impl Sampler {
             size: config.schedule.size,
             depth: config.network.input_channels,
             augmentation: config.augmentation.clone(),
+            with_distance: config.loss.boundary > 0.0,
         }
     }
 
@@ -68,6 +72,25 @@ impl Sampler {
         let patients: std::collections::BTreeSet<&str> =
             self.sources.iter().flat_map(|group| group.slices.iter().map(|slice| slice.patient.as_str())).collect();
         (slices, patients.len())
+    }
+
+    /// SHA-256 of the slices of every source: what was learned from, whatever the files are called.
+    pub(crate) fn hashes(&self) -> Vec<String> {
+        self.sources
+            .par_iter()
+            .map(|group| {
+                let mut hash = Sha256::new();
+                for slice in &group.slices {
+                    hash.update(format!(
+                        "{}\n{}\n{} {} {}\n",
+                        slice.patient, slice.volume, slice.index, slice.height, slice.width
+                    ));
+                    hash.update(&slice.image);
+                    hash.update(&slice.labels);
+                }
+                hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+            })
+            .collect()
     }
 
     /// The batch of a step.
@@ -81,7 +104,11 @@ impl Sampler {
                 (example(&stack, &self.augmentation, self.size, random.u64(..)), &group.slices[index])
             })
             .collect();
-        batch(&examples)
+        let (images, mut target) = batch(&examples);
+        if self.with_distance {
+            target.distance = distances(&target.truth, self.size);
+        }
+        (images, target)
     }
 
     fn draw(&self, random: &mut fastrand::Rng) -> (&Group, usize) {
@@ -181,7 +208,24 @@ pub(crate) fn batch(examples: &[(Example, &Slice)]) -> (Images, Target) {
     }
     let data = examples.iter().flat_map(|(example, _)| example.image.iter().copied()).collect();
     let images = Images { shape: [examples.len(), examples[0].0.depth(), 1, size, size], data };
-    (images, Target { batch: examples.len(), channels, pixels, truth, known })
+    (images, Target { batch: examples.len(), channels, pixels, truth, known, distance: Vec::new() })
+}
+
+/// [`Target::distance`] of planes of truth.
+fn distances(truth: &[f32], size: usize) -> Vec<f32> {
+    let grid = Geometry::axial([1, size, size], PatientPoint([0.0; 3]), [1.0; 3]).expect("a plane of pixels");
+    let plane = |truth: &[f32]| {
+        let mask = Mask::new(grid.clone(), truth.iter().map(|t| *t > 0.5).collect()).expect("one value per pixel");
+        match mask.count() {
+            0 => vec![0.0; truth.len()],
+            n if n == truth.len() => vec![0.0; truth.len()],
+            _ => {
+                let distance = hilum_imaging::distance::signed_distance_mm(&mask);
+                distance.data().iter().map(|d| (d / BOUNDARY_PIXELS).clamp(-1.0, 1.0)).collect()
+            }
+        }
+    };
+    truth.par_chunks(size * size).flat_map_iter(plane).collect()
 }
 
 /// A seed of its own for every example (the finaliser of SplitMix64, Steele 2014, doi:10.1145/2714064.2660195).

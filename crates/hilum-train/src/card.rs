@@ -31,7 +31,14 @@ pub fn export_card(
     training.insert("minutes".into(), ((summary.elapsed_s / 6.0).round() / 10.0).into());
     training.insert("slices".into(), integer(summary.slices));
     training.insert("patients".into(), integer(summary.patients));
-    training.insert("weights_are".into(), "exponential moving average over steps, after the last step".into());
+    let weights_are = match summary.best_step {
+        Some(step) => format!("exponential moving average over steps, after step {step}, the best in validation"),
+        None => "exponential moving average over steps, after the last step".into(),
+    };
+    training.insert("weights_are".into(), weights_are.into());
+    if let Some(start) = &config.start {
+        training.insert("started_from".into(), start.from.display().to_string().into());
+    }
     let held_out = config.split.hold_out.iter().map(|patient| patient.as_str().into()).collect();
     training.insert("hold_out".into(), toml::Value::Array(held_out));
     let card = ModelCard {

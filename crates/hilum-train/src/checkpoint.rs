@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::optimizer::Moments;
+use crate::validation::{Measured, Row};
 
 /// Everything a run needs to go on as if it had never stopped. Random choices need no state: they follow from the step.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,7 @@ pub(crate) struct State {
     pub(crate) weights: Weights,
     pub(crate) average: Weights,
     pub(crate) moments: Moments,
+    pub(crate) validation: Measured,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,16 +29,25 @@ struct Head {
     elapsed_s: f64,
     /// Hash of what must not change between start and resumption.
     identity: String,
+    #[serde(default)]
+    validation: Vec<Row>,
 }
 
 const HEAD: &str = "hilum";
-const PARTS: [&str; 4] = ["weights", "average", "first", "second"];
+const PARTS: [&str; 5] = ["weights", "average", "first", "second", "best"];
 
 /// Writes the state beside `path` and moves it there.
 pub(crate) fn save(path: &Path, state: &State, identity: &str) -> Result<(), TrainError> {
-    let head = Head { step: state.step, elapsed_s: state.elapsed_s, identity: identity.to_string() };
+    let head = Head {
+        step: state.step,
+        elapsed_s: state.elapsed_s,
+        identity: identity.to_string(),
+        validation: state.validation.rows.clone(),
+    };
     let head = serde_json::to_string(&head).expect("plain data serialises");
-    let parts = [&state.weights, &state.average, &state.moments.first, &state.moments.second];
+    let nothing = Weights::new();
+    let best = state.validation.best().unwrap_or(&nothing);
+    let parts = [&state.weights, &state.average, &state.moments.first, &state.moments.second, best];
     let mut tensors = Vec::new();
     for (part, weights) in PARTS.iter().zip(parts) {
         for (name, tensor) in weights.iter() {
@@ -70,7 +81,7 @@ pub(crate) fn load(path: &Path, identity: &str) -> Result<Option<State>, TrainEr
         let reason = "the network, the seed or the data have changed".to_string();
         return Err(TrainError::Checkpoint { path: path.into(), reason });
     }
-    let mut parts: [Weights; 4] = std::array::from_fn(|_| Weights::new());
+    let mut parts: [Weights; 5] = std::array::from_fn(|_| Weights::new());
     for (name, tensor) in Weights::from_safetensors(&bytes)?.iter() {
         let found = PARTS.iter().zip(&mut parts).find_map(|(part, weights)| {
             name.strip_prefix(part).and_then(|rest| rest.strip_prefix('/')).map(|name| (weights, name))
@@ -78,8 +89,15 @@ pub(crate) fn load(path: &Path, identity: &str) -> Result<Option<State>, TrainEr
         let (weights, name) = found.ok_or_else(|| TrainError::data(path, format!("unknown tensor `{name}`")))?;
         weights.insert(name, tensor.shape.clone(), tensor.data.clone());
     }
-    let [weights, average, first, second] = parts;
-    Ok(Some(State { step: head.step, elapsed_s: head.elapsed_s, weights, average, moments: Moments { first, second } }))
+    let [weights, average, first, second, best] = parts;
+    Ok(Some(State {
+        step: head.step,
+        elapsed_s: head.elapsed_s,
+        weights,
+        average,
+        moments: Moments { first, second },
+        validation: Measured { rows: head.validation, best: Some(best).filter(|best| !best.is_empty()) },
+    }))
 }
 
 /// Writes a file so that a reader sees the old or the new content, never a part.

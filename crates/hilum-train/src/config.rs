@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::augment::Augmentation;
 use crate::cases::{Layout, Reading, Slice};
-use crate::optimizer::AdamW;
+use crate::folds::Folds;
+use crate::loss::Loss;
+use crate::optimizer::Optimizer;
+use crate::start::Start;
 
 /// Everything that decides what a training run does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +30,13 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// The optimiser.
     #[serde(default)]
-    pub optimizer: AdamW,
+    pub optimizer: Optimizer,
+    /// What is minimised.
+    #[serde(default)]
+    pub loss: Loss,
+    /// What to start from; without it, from random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// How slices are varied.
     #[serde(default)]
     pub augmentation: Augmentation,
@@ -61,8 +70,12 @@ pub struct CardText {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// Examples per step.
+    /// Examples that are in memory at once.
     pub batch: usize,
+    /// Batches whose gradients are averaged into one step, so that a step sees more examples than memory holds. Overlap and
+    /// batch normalisation still see one batch.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     /// Pixels along the edge of an example.
     pub size: usize,
     /// Stop after this many steps.
@@ -77,6 +90,24 @@ pub struct Schedule {
     pub average_decay: f32,
     /// Minutes between checkpoints.
     pub checkpoint_minutes: f64,
+    /// When to stop early, by the patients of `split.validation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+}
+
+/// Measuring on patients who are neither learned from nor held out, to keep the best weights and to stop in time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    /// Steps between measurements.
+    pub every: u64,
+    /// Stop after this many measurements without a better one; never if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// A folder of labelled slices.
@@ -102,9 +133,17 @@ pub struct Source {
 #[serde(deny_unknown_fields)]
 pub struct Split {
     /// Patients to learn from. An entry that ends in `*` stands for all that begin so.
+    #[serde(default)]
     pub train: Vec<String>,
     /// Patients never learned from.
+    #[serde(default)]
     pub hold_out: Vec<String>,
+    /// Patients who decide when to stop ([`Schedule::validation`]): not learned from, and no measure of the result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validation: Vec<String>,
+    /// Cross-validation: see [`TrainConfig::fold`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<Folds>,
     /// Patients known under another name in another set: `other name = "patient"`.
     #[serde(default)]
     pub same_patient: BTreeMap<String, String>,
@@ -117,6 +156,8 @@ pub enum Side {
     Train,
     /// Never learned from.
     HoldOut,
+    /// Decides when to stop.
+    Validation,
 }
 
 impl TrainConfig {
@@ -130,6 +171,12 @@ impl TrainConfig {
         Ok(config)
     }
 
+    /// The configuration as text that [`TrainConfig::from_toml`] reads.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("settings are plain values and tables")
+    }
+
     fn check(&self) -> Result<(), TrainError> {
         let fail = |reason: &str| Err(TrainError::Config(reason.to_string()));
         let graph = self.network.graph()?;
@@ -138,8 +185,19 @@ impl TrainConfig {
         }
         let divisor = graph.size_divisor();
         let schedule = &self.schedule;
-        if schedule.batch == 0 || schedule.max_steps == 0 {
-            return fail("schedule: batch and max_steps must be at least 1");
+        if schedule.batch == 0 || schedule.max_steps == 0 || schedule.accumulate == 0 {
+            return fail("schedule: batch, accumulate and max_steps must be at least 1");
+        }
+        match &schedule.validation {
+            Some(validation) if validation.every == 0 => return fail("schedule: validation every 0 steps"),
+            Some(_) if self.split.validation.is_empty() => return fail("schedule: validation needs split.validation"),
+            _ => {}
+        }
+        if let Some(flaw) = self.loss.flaw() {
+            return fail(flaw);
+        }
+        if let Some(flaw) = self.start.as_ref().and_then(|start| start.flaw(&graph)) {
+            return fail(&flaw);
         }
         if schedule.size == 0 || !schedule.size.is_multiple_of(divisor[1]) || !schedule.size.is_multiple_of(divisor[2])
         {
@@ -173,15 +231,24 @@ impl Source {
 }
 
 impl Split {
-    /// Refuses a patient on both sides.
+    /// Refuses a patient on two sides.
     ///
     /// # Errors
     /// [`TrainError::Leakage`] names the patient.
     pub fn check(&self) -> Result<(), TrainError> {
-        for held in &self.hold_out {
-            let held = self.canonical(held);
-            if self.train.iter().any(|entry| matches(self.canonical(entry), held)) {
-                return Err(TrainError::Leakage(held.to_string()));
+        let lists = match &self.folds {
+            Some(Folds::Lists(lists)) => lists.as_slice(),
+            _ => &[],
+        };
+        let mut sides: Vec<&[String]> = vec![&self.train, &self.hold_out, &self.validation];
+        sides.extend(lists.iter().map(Vec::as_slice));
+        for (at, side) in sides.iter().enumerate() {
+            for entry in *side {
+                let others = sides.iter().enumerate().filter(|(other, _)| *other != at).flat_map(|(_, side)| *side);
+                let name = self.canonical(entry);
+                if others.map(|other| self.canonical(other)).any(|other| matches(other, name) || matches(name, other)) {
+                    return Err(TrainError::Leakage(name.to_string()));
+                }
             }
         }
         Ok(())
@@ -190,15 +257,16 @@ impl Split {
     /// The side a patient is on.
     ///
     /// # Errors
-    /// [`TrainError::Leakage`] if on both, [`TrainError::Unassigned`] if on none.
+    /// [`TrainError::Leakage`] if on two, [`TrainError::Unassigned`] if on none.
     pub fn side(&self, patient: &str) -> Result<Side, TrainError> {
         let patient = self.canonical(patient);
         let on = |list: &[String]| list.iter().any(|entry| matches(self.canonical(entry), patient));
-        match (on(&self.train), on(&self.hold_out)) {
-            (true, true) => Err(TrainError::Leakage(patient.to_string())),
-            (true, false) => Ok(Side::Train),
-            (false, true) => Ok(Side::HoldOut),
-            (false, false) => Err(TrainError::Unassigned(patient.to_string())),
+        let sides = [(&self.train, Side::Train), (&self.hold_out, Side::HoldOut), (&self.validation, Side::Validation)];
+        let mut found = sides.into_iter().filter(|(list, _)| on(list)).map(|(_, side)| side);
+        match (found.next(), found.next()) {
+            (Some(side), None) => Ok(side),
+            (Some(_), Some(_)) => Err(TrainError::Leakage(patient.to_string())),
+            (None, _) => Err(TrainError::Unassigned(patient.to_string())),
         }
     }
 
@@ -216,7 +284,7 @@ impl Split {
         Ok(selected)
     }
 
-    fn canonical<'a>(&'a self, patient: &'a str) -> &'a str {
+    pub(crate) fn canonical<'a>(&'a self, patient: &'a str) -> &'a str {
         self.same_patient.get(patient).map_or(patient, String::as_str)
     }
 }

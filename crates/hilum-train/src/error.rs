@@ -34,10 +34,10 @@ pub enum TrainError {
     #[error("the training configuration is not valid: {0}")]
     Config(String),
     /// A patient is on both sides of the split.
-    #[error("patient `{0}` is in the training and in the hold-out list: results would mean nothing")]
+    #[error("patient `{0}` is on two sides of the split: results would mean nothing")]
     Leakage(String),
     /// A patient of a data set is on no side of the split.
-    #[error("patient `{0}` is in neither the training nor the hold-out list")]
+    #[error("patient `{0}` is on no side of the split: neither in training, hold-out nor validation")]
     Unassigned(String),
     /// No cases to learn from.
     #[error("no training cases: {0}")]

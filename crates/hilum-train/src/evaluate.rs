@@ -415,6 +415,7 @@ fn protocol(options: &EvaluateOptions) -> Vec<String> {
     if let Some((_, side)) = &options.split {
         lines.push(match side {
             Side::HoldOut => "Only patients held out of training.".into(),
+            Side::Validation => "Only the patients that decided when to stop training.".into(),
             Side::Train => "Only patients the model was trained on: these numbers say nothing about others.".into(),
         });
     }

@@ -9,7 +9,7 @@
 //!   on both sides, and one that is on none.
 //! - **Augmentation** ([`example()`]) moves image and mask alike and makes the grey scale uninformative.
 //! - **Learning**: layers of a [`hilum_nn::Graph`] on Burn's tape, with CPU kernels for convolution and normalisation;
-//!   cross-entropy and soft Dice that are blind where a data set does not know; [`AdamW`]; averaged weights.
+//!   cross-entropy and soft Dice that are blind where a data set does not know; [`Optimizer`]; averaged weights; [`Start`] for transfer.
 //! - **Metrics**: [`Overlap`], [`surface_agreement`], [`auc`], [`decision`], [`bootstrap_95`].
 //!
 //! Only two-dimensional networks with batch normalisation can be trained so far. The crate reads and writes files, but
@@ -27,6 +27,7 @@ mod emphasis;
 mod error;
 mod evaluate;
 mod fast;
+mod folds;
 mod inserted;
 mod int8;
 mod kernels;
@@ -38,21 +39,26 @@ mod optimizer;
 mod plain;
 mod plot;
 mod run;
+mod start;
 mod trainee;
+mod validation;
 
 pub use augment::{Augmentation, Example, example};
 pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Known, Layout, Reading, Slice, read};
-pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig};
+pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig, Validation};
 pub use device::TrainDevice;
 pub use error::TrainError;
 pub use evaluate::{
     ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, evaluate, evaluate_on,
 };
+pub use folds::Folds;
 pub use int8::measure_int8;
+pub use loss::{BOUNDARY_PIXELS, Loss};
 pub use metrics::{
     Decision, MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, decision, percentile, surface_agreement,
 };
-pub use optimizer::AdamW;
+pub use optimizer::{Method, Optimizer};
 pub use run::{Progress, Summary, run};
+pub use start::{Start, Transfer};
 pub use trainee::Trainee;

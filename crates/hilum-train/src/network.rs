@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use hilum_nn::{Graph, NodeId, Op, Weights};
 
 use crate::kernels::Shape;
-use crate::loss::{self, LossParts, Target};
+use crate::loss::{self, Loss, LossParts, Target};
 use crate::normalisation::{NormKind, Together};
 use crate::{TrainDevice, TrainError, fast, plain};
 
@@ -19,6 +19,31 @@ pub(crate) struct StepResult {
     pub(crate) gradients: Weights,
     /// Mean and unbiased variance of the batch at every batch normalisation, named as the running statistics.
     pub(crate) statistics: Weights,
+}
+
+impl StepResult {
+    /// Adds another batch's loss, gradients and statistics.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.loss.total += other.loss.total;
+        self.loss.cross_entropy += other.loss.cross_entropy;
+        for (own, other) in self.loss.dice.iter_mut().zip(&other.loss.dice) {
+            *own += other;
+        }
+        for ((_, own), (_, other)) in self.gradients.iter_mut().zip(other.gradients.iter()) {
+            own.iter_mut().zip(&other.data).for_each(|(own, other)| *own += other);
+        }
+    }
+
+    /// Makes a mean of a sum of so many batches.
+    pub(crate) fn divide(&mut self, batches: u64) {
+        if batches > 1 {
+            let n = batches as f64;
+            self.loss.total /= n;
+            self.loss.cross_entropy /= n;
+            self.loss.dice.iter_mut().for_each(|dice| *dice /= n);
+            self.gradients.iter_mut().for_each(|(_, values)| values.iter_mut().for_each(|v| *v /= n as f32));
+        }
+    }
 }
 
 /// Images `[n, c, slices, rows, columns]` as one flat array; one slice for two-dimensional networks.
@@ -62,6 +87,17 @@ pub(crate) fn normal(random: &mut fastrand::Rng) -> f32 {
     radius * (std::f32::consts::TAU * random.f32()).cos()
 }
 
+/// How a step learns.
+#[derive(Clone, Copy)]
+pub(crate) struct Learning<'a> {
+    /// What is minimised.
+    pub(crate) loss: &'a Loss,
+    /// Parameters that stay as they are: they get no gradient, and their normalisations keep their statistics.
+    pub(crate) frozen: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Where it is computed.
+    pub(crate) device: TrainDevice,
+}
+
 /// Loss, gradients and batch statistics for one batch.
 ///
 /// # Errors
@@ -71,16 +107,18 @@ pub(crate) fn step(
     weights: &Weights,
     images: &Images,
     target: &Target,
-    device: TrainDevice,
+    learning: Learning<'_>,
 ) -> Result<StepResult, TrainError> {
-    Ok(finish(&mut Pass::new(graph, weights, Mode::Train, device)?, images, target))
+    let mut pass = Pass::new(graph, weights, Mode::Train, learning.device)?;
+    pass.frozen = learning.frozen;
+    Ok(finish(&mut pass, images, target, learning.loss))
 }
 
 /// The run of a pass, its loss, and the way back.
-fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target) -> StepResult {
+fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target, loss: &Loss) -> StepResult {
     let logits = pass.run(images);
     let values: Vec<f32> = logits.clone().into_data().try_into_vec().expect("logits are f32");
-    let (loss, slope) = loss::masked_bce_dice(&values, target);
+    let (loss, slope) = loss::masked(loss, &values, target);
     // d(loss)/d(logits) is known in closed form, so the tape starts at `sum(logits * slope)`, whose gradient is it.
     let slope = Tensor::<5>::from_data(TensorData::new(slope, logits.dims()), &logits.device());
     let gradients = (logits * slope).sum().backward();
@@ -122,6 +160,7 @@ struct Pass<'a> {
     device: Device,
     /// Whether the processor's own kernels do the work.
     fast: bool,
+    frozen: &'a (dyn Fn(&str) -> bool + Sync),
     parameters: Vec<(String, Vec<usize>, Parameter)>,
     statistics: Weights,
 }
@@ -133,7 +172,8 @@ impl<'a> Pass<'a> {
             Mode::Train => device.open()?.autodiff(),
             Mode::Infer => device.open()?,
         };
-        Ok(Self { graph, weights, mode, device, fast, parameters: Vec::new(), statistics: Weights::new() })
+        let frozen = &|_: &str| false;
+        Ok(Self { graph, weights, mode, device, fast, frozen, parameters: Vec::new(), statistics: Weights::new() })
     }
 
     fn run(&mut self, images: &Images) -> Tensor<5> {
@@ -201,7 +241,9 @@ impl<'a> Pass<'a> {
     fn normalise(&mut self, index: usize, x: Tensor<5>, together: Together, epsilon: f32) -> Tensor<5> {
         let (weight, bias) = (self.one(index, "weight"), self.one(index, "bias"));
         let negative = self.rectifier_after(index).unwrap_or(1.0);
-        if self.mode == Mode::Infer && together == Together::Batch {
+        let name = &self.graph.nodes()[index].name;
+        let keeps = self.mode == Mode::Infer || (self.frozen)(&format!("{name}.running_mean"));
+        if keeps && together == Together::Batch {
             let (mean, variance) = (self.one(index, "running_mean"), self.one(index, "running_var"));
             let y = batch_norm(x, weight, bias, mean, variance, f64::from(epsilon));
             return activation::leaky_relu(y, f64::from(negative));
@@ -245,7 +287,7 @@ impl<'a> Pass<'a> {
         let stored = self.weights.get(&name).expect("weights were checked against the graph");
         let shape = [stored.shape[0]];
         let tensor = Tensor::from_data(TensorData::new(stored.data.clone(), shape), &self.device);
-        if self.mode == Mode::Infer {
+        if self.mode == Mode::Infer || (self.frozen)(&name) || suffix.starts_with("running_") {
             return tensor;
         }
         let tensor = tensor.require_grad();
@@ -258,7 +300,7 @@ impl<'a> Pass<'a> {
         let stored = self.weights.get(&name).expect("weights were checked against the graph");
         let shape = kernel_shape(&stored.shape);
         let tensor = Tensor::from_data(TensorData::new(stored.data.clone(), shape), &self.device);
-        if self.mode == Mode::Infer {
+        if self.mode == Mode::Infer || (self.frozen)(&name) || suffix.starts_with("running_") {
             return tensor;
         }
         let tensor = tensor.require_grad();
@@ -329,6 +371,12 @@ mod tests {
         sizes.map(|(graph, size)| (graph, images(size))).into()
     }
 
+    /// The default loss, everything learning, on the processor.
+    fn learning() -> Learning<'static> {
+        static LOSS: std::sync::LazyLock<Loss> = std::sync::LazyLock::new(Loss::default);
+        Learning { loss: &LOSS, frozen: &|_| false, device: TrainDevice::Cpu }
+    }
+
     fn images(size: [usize; 3]) -> Images {
         let mut random = fastrand::Rng::with_seed(1);
         let count = 2 * size.iter().product::<usize>();
@@ -374,8 +422,8 @@ mod tests {
             let pixels: usize = graph.output_size(size).iter().product();
             let count = 2 * 3 * pixels;
             let truth = (0..count).map(|_| f32::from(u8::from(random.bool()))).collect();
-            let target = Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; count] };
-            let step = |weights: &Weights| step(&graph, weights, &images, &target, TrainDevice::Cpu).unwrap();
+            let target = Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; count], distance: vec![] };
+            let step = |weights: &Weights| step(&graph, weights, &images, &target, learning()).unwrap();
             let result = step(&weights);
             assert_eq!(result.statistics.len(), 2 * batch_norms);
             let trained: Vec<&str> = result.gradients.iter().map(|(name, _)| name).collect();
@@ -403,11 +451,12 @@ mod tests {
             let size = [images.shape[2], images.shape[3], images.shape[4]];
             let pixels: usize = graph.output_size(size).iter().product();
             let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
-            let target = Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels] };
+            let target =
+                Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] };
             let device = plain_device();
-            let fast = step(&graph, &weights, &images, &target, TrainDevice::Cpu).unwrap();
+            let fast = step(&graph, &weights, &images, &target, learning()).unwrap();
             let mut pass = Pass { fast: false, ..Pass::new(&graph, &weights, Mode::Train, device).unwrap() };
-            let plain = finish(&mut pass, &images, &target);
+            let plain = finish(&mut pass, &images, &target, &Loss::default());
             let (ours, burns) = (fast.loss.total, plain.loss.total);
             assert!((ours - burns).abs() < 1e-4, "the loss is {ours} and {burns}");
             let pairs = fast.gradients.iter().zip(plain.gradients.iter());
@@ -417,6 +466,30 @@ mod tests {
                     assert!((a - b).abs() < 2e-3 * largest, "{name}: {a} and {b}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_frozen_gets_no_gradient_and_keeps_its_statistics() {
+        for (graph, images) in cases() {
+            let weights = initial_weights(&graph, 1);
+            let size = [images.shape[2], images.shape[3], images.shape[4]];
+            let pixels: usize = graph.output_size(size).iter().product();
+            let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
+            let target =
+                Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] };
+            // The first half of the layers; normalisations among them now use what is stored.
+            let half = graph.nodes()[graph.nodes().len() / 2].name.clone();
+            let order: Vec<String> = graph.nodes().iter().map(|node| node.name.clone()).collect();
+            let place = |layer: &str| order.iter().position(|name| name == layer);
+            let frozen = |name: &str| place(name.rsplit_once('.').unwrap().0) <= place(&half);
+            let result = step(&graph, &weights, &images, &target, Learning { frozen: &frozen, ..learning() }).unwrap();
+            let learned: Vec<&str> = result.gradients.iter().map(|(name, _)| name).collect();
+            let expected = initial_weights(&graph, 1);
+            let expected: Vec<&str> =
+                expected.iter().map(|(name, _)| name).filter(|n| !frozen(n) && !n.contains("running_")).collect();
+            assert_eq!(learned, expected);
+            assert!(result.statistics.iter().all(|(name, _)| !frozen(name)));
         }
     }
 

@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use hilum_nn::sha256_hex;
+use hilum_nn::{Graph, Model, Weights, sha256_hex};
 
 use crate::batches::Sampler;
 use crate::card::export_card;
-use crate::checkpoint::{self, State};
-use crate::config::TrainConfig;
+use crate::checkpoint::{self, State, write_atomically};
+use crate::config::{TrainConfig, Validation};
 use crate::curve::{Curve, Row};
-use crate::network;
+use crate::network::{self, Learning, StepResult};
 use crate::optimizer::{self, Moments};
+use crate::validation::{self, Measured};
 use crate::{TrainDevice, TrainError};
 
 /// How far a run is, once per step.
@@ -43,7 +44,13 @@ pub struct Summary {
     pub slices: usize,
     /// Patients learned from.
     pub patients: usize,
+    /// The step whose weights did best in validation and are those of the model; `None` without validation: then the weights
+    /// are the average after the last step.
+    pub best_step: Option<u64>,
 }
+
+/// Name of the checkpoint in a run folder.
+const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Momentum of the running statistics (PyTorch's default).
 pub(crate) const STATISTICS_MOMENTUM: f32 = 0.1;
@@ -52,9 +59,10 @@ const FINAL_RATE: f64 = 0.01;
 
 /// Trains until the schedule is through, going on from the checkpoint in `run_dir` if there is one.
 ///
-/// `data_root` is where the folders of the configuration are. The folder `run_dir` receives `checkpoint.safetensors`
-/// (everything to resume), `weights.safetensors` (the averaged weights so far) with their `card.toml`, `curve.csv` and
-/// `curve.png`, all replaced atomically every few minutes.
+/// `data_root` is where the folders of the configuration are. The folder `run_dir` receives what reproduces the run:
+/// `config.toml` and `run.json` (program, device, hashes of data and of what it started from); and every few minutes, each
+/// replaced atomically, `checkpoint.safetensors` (everything to resume), `weights.safetensors` (the averaged weights so far, or
+/// those that did best in validation) with their `card.toml`, `curve.csv`, `curve.png` and `validation.csv`.
 ///
 /// # Errors
 /// [`TrainError`], among others for unreadable data, a checkpoint of another configuration, or a loss that is no
@@ -66,55 +74,73 @@ pub fn run(
     device: TrainDevice,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
+    if config.split.folds.is_some() {
+        return Err(TrainError::Config("split: there are folds; say which one is held out".into()));
+    }
     let sampler = Sampler::new(config, data_root)?;
-    run_with(config, &sampler, run_dir, device, progress)
+    let validate = |model: &Model| validation::measure(config, data_root, model);
+    run_with(config, &sampler, run_dir, device, &validate, progress)
 }
+
+/// Measures a model on the patients of the validation: one value per channel.
+type Validate<'a> = dyn Fn(&Model) -> Result<Vec<f64>, TrainError> + 'a;
 
 fn run_with(
     config: &TrainConfig,
     sampler: &Sampler,
     run_dir: &Path,
     device: TrainDevice,
+    validate: &Validate<'_>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
     std::fs::create_dir_all(run_dir).map_err(TrainError::file(run_dir))?;
     let graph = config.network.graph()?;
     let identity = identity(config);
-    let checkpoint_path = run_dir.join("checkpoint.safetensors");
-    let mut state = match checkpoint::load(&checkpoint_path, &identity)? {
+    let mut state = match checkpoint::load(&run_dir.join(CHECKPOINT), &identity)? {
         Some(state) => state,
-        None => {
-            let weights = network::initial_weights(&graph, config.seed);
-            State { step: 0, elapsed_s: 0.0, average: weights.clone(), weights, moments: Moments::default() }
-        }
+        None => begin(config, &graph, sampler, run_dir, device)?,
     };
     state.weights.check(&graph)?;
-    let mut curve = Curve::open(run_dir, state.step)?;
+    let mut files =
+        RunFiles { config, run_dir, identity, curve: Curve::open(run_dir, state.step)?, counts: sampler.counts() };
     let schedule = &config.schedule;
-    let (slices, patients) = sampler.counts();
+    let parts = schedule.accumulate as u64;
+    let frozen = |name: &str| config.start.as_ref().is_some_and(|start| start.rate_of(name) == 0.0);
+    let learning = Learning { loss: &config.loss, frozen: &frozen, device };
     let started = Instant::now();
     let before_s = state.elapsed_s;
     let mut saved_s = state.elapsed_s;
-    let first = state.step;
+    let batches = state.step * parts..schedule.max_steps * parts;
     std::thread::scope(|scope| {
         // The next batches are made while the network works on this one.
-        let (sender, batches) = mpsc::sync_channel(2);
-        scope.spawn(move || (first..schedule.max_steps).all(|step| sender.send(sampler.batch(step)).is_ok()));
-        while fraction(config, &state) < 1.0 {
-            let (images, target) = batches.recv().expect("batches are made until the last step");
+        let (sender, receiver) = mpsc::sync_channel(2);
+        scope.spawn(move || batches.into_iter().all(|batch| sender.send(sampler.batch(batch)).is_ok()));
+        while fraction(config, &state) < 1.0 && !state.validation.is_over(schedule.validation.as_ref()) {
             let rate = learning_rate(config, &state);
-            let result = network::step(&graph, &state.weights, &images, &target, device)?;
-            if !result.loss.total.is_finite() {
-                return Err(TrainError::Diverged(state.step));
+            let mut sum: Option<StepResult> = None;
+            for _ in 0..parts {
+                let (images, target) = receiver.recv().expect("batches are made until the last step");
+                let result = network::step(&graph, &state.weights, &images, &target, learning)?;
+                if !result.loss.total.is_finite() {
+                    return Err(TrainError::Diverged(state.step));
+                }
+                optimizer::update_statistics(&mut state.weights, &result.statistics, STATISTICS_MOMENTUM);
+                match &mut sum {
+                    None => sum = Some(result),
+                    Some(sum) => sum.add(&result),
+                }
             }
+            let mut result = sum.expect("a step has at least one batch");
+            result.divide(parts);
             state.step += 1;
-            config.optimizer.apply(&mut state.weights, &mut state.moments, &result.gradients, state.step, rate);
-            optimizer::update_statistics(&mut state.weights, &result.statistics, STATISTICS_MOMENTUM);
+            let rate_of = |name: &str| rate * config.start.as_ref().map_or(1.0, |start| start.rate_of(name));
+            let State { weights, moments, step, .. } = &mut state;
+            config.optimizer.apply(weights, moments, &result.gradients, *step, &rate_of);
             // Early averages would remember the random start for long: the decay grows with the steps.
             let keep = schedule.average_decay.min((1.0 + state.step as f32) / (10.0 + state.step as f32));
             optimizer::average(&mut state.average, &state.weights, keep);
             state.elapsed_s = before_s + started.elapsed().as_secs_f64();
-            curve.push(Row {
+            files.curve.push(Row {
                 step: state.step,
                 elapsed_s: state.elapsed_s,
                 learning_rate: rate,
@@ -128,34 +154,95 @@ fn run_with(
                 learning_rate: rate,
                 elapsed_s: state.elapsed_s,
             });
-            if state.elapsed_s - saved_s >= schedule.checkpoint_minutes * 60.0 {
-                save(config, run_dir, &state, &mut curve, &identity, sampler.counts())?;
+            let is_due = |validation: &Validation| state.step.is_multiple_of(validation.every);
+            let validates = schedule.validation.as_ref().is_some_and(is_due);
+            if validates {
+                let model = files.export(&state.average, &state)?;
+                let values = validate(&model)?;
+                state.validation.note(state.step, values, &state.average);
+            }
+            if validates || state.elapsed_s - saved_s >= schedule.checkpoint_minutes * 60.0 {
+                files.save(&state)?;
                 saved_s = state.elapsed_s;
             }
         }
         Ok(())
     })?;
-    save(config, run_dir, &state, &mut curve, &identity, (slices, patients))?;
-    Ok(Summary { steps: state.step, elapsed_s: state.elapsed_s, slices, patients })
+    files.save(&state)?;
+    Ok(files.summary(&state))
 }
 
-fn save(
+/// The state before the first step, and the files that say what this run is.
+fn begin(
     config: &TrainConfig,
+    graph: &Graph,
+    sampler: &Sampler,
     run_dir: &Path,
-    state: &State,
-    curve: &mut Curve,
-    identity: &str,
-    (slices, patients): (usize, usize),
-) -> Result<(), TrainError> {
-    curve.write(run_dir)?;
-    let summary = Summary { steps: state.step, elapsed_s: state.elapsed_s, slices, patients };
-    export_card(config, &state.average, &summary, run_dir)?;
-    checkpoint::save(&run_dir.join("checkpoint.safetensors"), state, identity)
+    device: TrainDevice,
+) -> Result<State, TrainError> {
+    let (weights, transfer) = match &config.start {
+        Some(start) => start.weights(graph, &config.card.outputs, config.seed).map(|(w, t)| (w, Some(t)))?,
+        None => (network::initial_weights(graph, config.seed), None),
+    };
+    let origin = serde_json::json!({
+        "program": concat!("hilum-train ", env!("CARGO_PKG_VERSION")),
+        "device": device.name(),
+        "kernels": hilum_nn::available_kernels().first().map(|kernel| format!("{kernel:?}")),
+        "data_sha256": sampler.hashes(),
+        "started_from": transfer,
+    });
+    let origin = serde_json::to_string_pretty(&origin).expect("plain data serialises");
+    write_atomically(&run_dir.join("run.json"), origin.as_bytes())?;
+    write_atomically(&run_dir.join("config.toml"), config.to_toml().as_bytes())?;
+    Ok(State {
+        step: 0,
+        elapsed_s: 0.0,
+        average: weights.clone(),
+        weights,
+        moments: Moments::default(),
+        validation: Measured::default(),
+    })
+}
+
+/// What a run leaves behind every few minutes.
+struct RunFiles<'a> {
+    config: &'a TrainConfig,
+    run_dir: &'a Path,
+    identity: String,
+    curve: Curve,
+    counts: (usize, usize),
+}
+
+impl RunFiles<'_> {
+    fn save(&mut self, state: &State) -> Result<(), TrainError> {
+        self.curve.write(self.run_dir)?;
+        if let Some(table) = state.validation.table() {
+            write_atomically(&self.run_dir.join("validation.csv"), table.as_bytes())?;
+        }
+        self.export(state.validation.best().unwrap_or(&state.average), state)?;
+        checkpoint::save(&self.run_dir.join(CHECKPOINT), state, &self.identity)
+    }
+
+    fn export(&self, weights: &Weights, state: &State) -> Result<Model, TrainError> {
+        let card = export_card(self.config, weights, &self.summary(state), self.run_dir)?;
+        Ok(Model { card, graph: self.config.network.graph()?, weights: weights.clone() })
+    }
+
+    fn summary(&self, state: &State) -> Summary {
+        let (slices, patients) = self.counts;
+        Summary {
+            steps: state.step,
+            elapsed_s: state.elapsed_s,
+            slices,
+            patients,
+            best_step: state.validation.best_step(),
+        }
+    }
 }
 
 /// A hash of what must stay the same when a run is resumed. Length and checkpoints may change.
 fn identity(config: &TrainConfig) -> String {
-    let fixed = (config.seed, &config.network, &config.data, &config.split, &config.schedule.size);
+    let fixed = (config.seed, &config.network, &config.data, &config.split, &config.schedule.size, &config.start);
     sha256_hex(&serde_json::to_vec(&fixed).expect("plain data serialises"))
 }
 

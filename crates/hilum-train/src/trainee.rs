@@ -2,9 +2,10 @@
 
 use hilum_nn::{Graph, Weights};
 
-use crate::loss::Target;
+use crate::loss::{Loss, Target};
+use crate::network::Learning;
 use crate::network::{self, Images};
-use crate::optimizer::{AdamW, Moments, update_statistics};
+use crate::optimizer::{Moments, Optimizer, update_statistics};
 use crate::run::STATISTICS_MOMENTUM;
 use crate::{TrainDevice, TrainError};
 
@@ -44,16 +45,24 @@ impl Trainee {
         images: Vec<f32>,
         shape: [usize; 5],
         truth: Vec<f32>,
-        optimizer: &AdamW,
+        optimizer: &Optimizer,
         rate: f32,
     ) -> Result<f64, TrainError> {
         let size = [shape[2], shape[3], shape[4]];
         let pixels = self.graph.output_size(size).iter().product();
         let known = vec![1.0; truth.len()];
-        let target = Target { batch: shape[0], channels: self.graph.output_channels(), pixels, truth, known };
-        let result = network::step(&self.graph, &self.weights, &Images { shape, data: images }, &target, self.device)?;
+        let target = Target {
+            batch: shape[0],
+            channels: self.graph.output_channels(),
+            pixels,
+            truth,
+            known,
+            distance: Vec::new(),
+        };
+        let learning = Learning { loss: &Loss::default(), frozen: &|_| false, device: self.device };
+        let result = network::step(&self.graph, &self.weights, &Images { shape, data: images }, &target, learning)?;
         self.steps += 1;
-        optimizer.apply(&mut self.weights, &mut self.moments, &result.gradients, self.steps, rate);
+        optimizer.apply(&mut self.weights, &mut self.moments, &result.gradients, self.steps, &|_| rate);
         update_statistics(&mut self.weights, &result.statistics, STATISTICS_MOMENTUM);
         Ok(result.loss.total)
     }
@@ -88,7 +97,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(2);
         let images: Vec<f32> = (0..256).map(|i| bright(i) + random.f32()).collect();
         let truth: Vec<f32> = (0..256).map(bright).collect();
-        let optimizer = AdamW::default();
+        let optimizer = Optimizer::default();
         let mut step = || trainee.step(images.clone(), shape, truth.clone(), &optimizer, 1e-2).unwrap();
         let first = step();
         let last = (0..150).map(|_| step()).last().unwrap();

@@ -151,9 +151,12 @@ pub(crate) struct PhantomArguments {
 
 #[derive(Args)]
 pub(crate) struct TrainArguments {
-    /// The configuration
+    /// The configuration, a TOML file; models/pneumonia-ct/train.toml is one
     pub(crate) config: PathBuf,
-    /// The run folder: checkpoints, curves and at the end the model; a run found there is resumed
+    /// The fold of `split.folds` to hold out, counted from 0
+    #[arg(long, value_name = "K")]
+    pub(crate) fold: Option<usize>,
+    /// The run folder: configuration, checkpoints, curves and at the end the model; a run found there is resumed
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     pub(crate) out: PathBuf,
     /// Threads to use; otherwise all cores

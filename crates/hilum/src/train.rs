@@ -22,7 +22,13 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
     }
     let text = std::fs::read_to_string(&arguments.config)
         .with_context(|| format!("no configuration at {}", arguments.config.display()))?;
-    let config = TrainConfig::from_toml(&text).with_context(|| arguments.config.display().to_string())?;
+    let mut config = TrainConfig::from_toml(&text).with_context(|| arguments.config.display().to_string())?;
+    if let (Some(start), Some(folder)) = (&mut config.start, arguments.config.parent()) {
+        start.from = folder.join(&start.from);
+    }
+    if let Some(fold) = arguments.fold {
+        config = config.fold(fold, &data_root())?;
+    }
     output::folder(&arguments.out)?;
     let summary = hilum_train::run(&config, &data_root(), &arguments.out, arguments.device, &mut |step| {
         let stage = format!("step {}, loss {:.3}", step.step, step.loss);
@@ -30,8 +36,9 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
     })?;
     progress.finish();
     progress.say(&format!(
-        "{} steps on {} slices of {} patients in {:.0} minutes\nmodel: {}",
+        "{} steps{} on {} slices of {} patients in {:.0} minutes\nmodel: {}",
         summary.steps,
+        summary.best_step.map_or(String::new(), |step| format!(" (best in validation: {step})")),
         summary.slices,
         summary.patients,
         summary.elapsed_s / 60.0,

@@ -9,7 +9,7 @@ use crate::synthetic;
 fn split(train: &[&str], hold_out: &[&str]) -> Split {
     let own = |list: &[&str]| list.iter().map(|name| (*name).to_string()).collect();
     let same_patient = [("scan7".to_string(), "r40".to_string())].into();
-    Split { train: own(train), hold_out: own(hold_out), same_patient }
+    Split { train: own(train), hold_out: own(hold_out), same_patient, ..Split::default() }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use hilum_train::{EvaluateOptions, Progress, Side, TrainDevice, evaluate, read_model, run};
+use hilum_train::{
+    EvaluateOptions, Folds, Loss, Method, Progress, Side, Start, TrainConfig, TrainDevice, TrainError, Validation,
+    evaluate, read_model, run,
+};
 
 use crate::synthetic;
 
@@ -50,7 +53,13 @@ fn weights(run_dir: &Path) -> Vec<u8> {
 fn a_run_that_was_killed_ends_as_one_that_was_not() {
     let folder = tempfile::tempdir().unwrap();
     synthetic::write(&folder.path().join("synthetic"), 6);
-    let config = synthetic::config(14);
+    let mut config = synthetic::config(14);
+    // Every state that a checkpoint must hold: sums of batches, what did best in validation, and the momentum.
+    config.schedule.accumulate = 2;
+    config.schedule.validation = Some(Validation { every: 3, patience: None });
+    config.split.train.retain(|patient| patient != "p4");
+    config.split.validation = vec!["p4".into()];
+    config.loss = Loss { focal_gamma: 1.0, boundary: 0.1, ..Loss::default() };
     let whole = folder.path().join("whole");
     run(&config, folder.path(), &whole, TrainDevice::Cpu, &mut |_| ()).unwrap();
     let killed = folder.path().join("killed");
@@ -71,9 +80,86 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
         text.lines().map(without_time).collect::<Vec<_>>()
     };
     assert_eq!(curve(&whole), curve(&killed));
+    let of = |name: &str| [&whole, &killed].map(|run| std::fs::read_to_string(run.join(name)).unwrap());
+    let [validation, after_kill] = of("validation.csv");
+    assert_eq!(validation, after_kill);
+    assert_eq!(validation.lines().count(), 5, "after 3, 6, 9 and 12 steps");
+    let [settings, origin] = [of("config.toml"), of("run.json")].map(|[own, other]| {
+        assert_eq!(own, other);
+        own
+    });
+    assert_eq!(TrainConfig::from_toml(&settings).unwrap(), config);
+    assert!(origin.contains("data_sha256"), "{origin}");
 
     let mut other = config.clone();
     other.seed += 1;
     let error = run(&other, folder.path(), &killed, TrainDevice::Cpu, &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("another configuration"), "{error}");
+}
+
+#[test]
+fn a_network_that_starts_from_another_is_ahead() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(&folder.path().join("synthetic"), 6);
+    let first = folder.path().join("first");
+    run(&synthetic::config(60), folder.path(), &first, TrainDevice::Cpu, &mut |_| ()).unwrap();
+    let mut config = synthetic::config(3);
+    config.optimizer.method = Method::Sgd;
+    let loss_of = |config: &TrainConfig, name: &str| {
+        let mut losses = Vec::new();
+        let run_dir = folder.path().join(name);
+        run(config, folder.path(), &run_dir, TrainDevice::Cpu, &mut |p: &Progress| losses.push(p.loss)).unwrap();
+        (losses[0], run_dir)
+    };
+    let (from_scratch, _) = loss_of(&config, "scratch");
+    let start = Start { from: first.join("card.toml"), frozen: vec!["down0*".into()], ..Start::default() };
+    config.start = Some(start);
+    let (carried_on, run_dir) = loss_of(&config, "carried-on");
+    assert!(carried_on < 0.8 * from_scratch, "{carried_on} against {from_scratch}");
+    let origin = std::fs::read_to_string(run_dir.join("run.json")).unwrap();
+    assert!(origin.contains("down1.conv0.weight") && !origin.contains("\"fresh\": [\n"), "{origin}");
+    let (before, after) =
+        (read_model(&first.join("card.toml")).unwrap(), read_model(&run_dir.join("card.toml")).unwrap());
+    for (name, tensor) in before.weights.iter() {
+        let same = after.weights.get(name).unwrap().data == tensor.data;
+        // A bias before a normalisation has no gradient.
+        let moves = !name.starts_with("down0") && name.ends_with("weight");
+        assert!(same != moves || name.ends_with("bias") && !moves, "{name}");
+    }
+}
+
+#[test]
+fn a_run_stops_when_validation_gets_no_better() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(&folder.path().join("synthetic"), 6);
+    let mut config = synthetic::config(40);
+    config.split.train.retain(|patient| patient != "p4");
+    config.split.validation = vec!["p4".into()];
+    config.schedule.validation = Some(Validation { every: 2, patience: Some(1) });
+    config.optimizer.learning_rate = 1e-12; // learns nothing, so nothing gets better
+    let summary = run(&config, folder.path(), &folder.path().join("run"), TrainDevice::Cpu, &mut |_| ()).unwrap();
+    assert_eq!((summary.steps, summary.best_step), (4, Some(2)));
+}
+
+#[test]
+fn folds_hold_every_patient_out_once() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(&folder.path().join("synthetic"), 6);
+    let mut config = synthetic::config(1);
+    config.split.train.clear();
+    config.split.hold_out.clear();
+    config.split.folds = Some(Folds::Count(3));
+    let folds: Vec<TrainConfig> = (0..3).map(|k| config.fold(k, folder.path()).unwrap()).collect();
+    let mut held: Vec<&String> = folds.iter().flat_map(|fold| &fold.split.hold_out).collect();
+    held.sort();
+    assert_eq!(held, ["p0", "p1", "p2", "p3", "p4", "p5"]);
+    for fold in &folds {
+        assert_eq!((fold.split.train.len(), fold.split.hold_out.len()), (4, 2));
+    }
+    assert!(matches!(config.fold(3, folder.path()), Err(TrainError::Config(_))));
+    let unresolved = run(&config, folder.path(), &folder.path().join("run"), TrainDevice::Cpu, &mut |_| ());
+    assert!(unresolved.unwrap_err().to_string().contains("folds"));
+    let list = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
+    config.split.folds = Some(Folds::Lists(vec![list(&["p0", "p1"]), list(&["p1", "p2"])]));
+    assert!(matches!(config.fold(0, folder.path()), Err(TrainError::Leakage(_))));
 }
