@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = hilum_train::TrainConfig::from_toml(&std::fs::read_to_string(config_path)?)?;
     let data_root = std::env::var_os("HILUM_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let (mut loss, mut count) = (0.0, 0);
-    let summary = hilum_train::run(&config, &data_root, &out, hilum_train::TrainDevice::Cpu, &mut |progress| {
+    let summary = hilum_train::run(&config, &data_root, &out, &hilum_train::RunOptions::default(), &mut |progress| {
         loss += progress.loss;
         count += 1;
         if progress.step % 20 == 0 {

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
+use hilum_nn::sha256_hex;
 use hilum_volume::{Geometry, Mask, PatientPoint};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use crate::TrainError;
 use crate::augment::{Augmentation, Example, example};
+use crate::cache::{self, CachedCase};
 use crate::cases::{self, CHANNELS, Slice};
 use crate::config::{Side, TrainConfig};
 use crate::emphasis;
 use crate::loss::{BOUNDARY_PIXELS, Target};
 use crate::network::Images;
 
-/// The training slices, grouped for drawing.
+/// The training cases, grouped for drawing.
 pub(crate) struct Sampler {
     sources: Vec<Group>,
     seed: u64,
@@ -25,167 +26,172 @@ pub(crate) struct Sampler {
     with_distance: bool,
 }
 
-/// One source: its slices by volume, with and without lesion.
+/// One source and how its cases are drawn.
 struct Group {
     weight: f64,
     lesion_share: Option<f64>,
-    slices: Vec<Slice>,
-    with_lesion: Vec<Vec<usize>>,
-    without_lesion: Vec<Vec<usize>>,
-    all: Vec<Vec<usize>>,
+    cases: Vec<CachedCase>,
+    all: Chances,
+    with_lesion: Chances,
+    without_lesion: Chances,
 }
 
 impl Sampler {
-    /// Reads the training side of every source.
-    pub(crate) fn new(config: &TrainConfig, data_root: &Path) -> Result<Self, TrainError> {
-        let sources = config
-            .data
-            .iter()
-            .map(|source| {
-                let slices =
-                    cases::read(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
-                let slices = config.split.select(slices, Side::Train)?;
-                if slices.is_empty() {
-                    return Err(TrainError::NoCases(format!("{} has no training patient", source.folder.display())));
-                }
-                Ok(Group::new(slices, source.weight, source.lesion_share))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::from_groups(config, sources))
-    }
-
-    fn from_groups(config: &TrainConfig, sources: Vec<Group>) -> Self {
-        Self {
-            sources,
+    /// The training side of every source, from its files in `cache`, which are made where they are not there yet.
+    pub(crate) fn new(
+        config: &TrainConfig,
+        data_root: &Path,
+        cache: &Path,
+        progress: &(dyn Fn(f32) + Sync),
+    ) -> Result<Self, TrainError> {
+        let count = config.data.len() as f32;
+        let sources = config.data.iter().enumerate().map(|(at, source)| {
+            let cases =
+                cases::list(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
+            let cases = config.split.select(cases, Side::Train)?;
+            if cases.is_empty() {
+                return Err(TrainError::NoCases(format!("{} has no training patient", source.folder.display())));
+            }
+            let cases = cache::open(&cases, cache, &|share| progress((at as f32 + share) / count))?;
+            Ok(Group::new(cases, source.weight, source.lesion_share))
+        });
+        Ok(Self {
+            sources: sources.collect::<Result<Vec<_>, _>>()?,
             seed: config.seed,
             batch: config.schedule.batch,
             size: config.schedule.size,
             depth: config.network.input_channels,
             augmentation: config.augmentation.clone(),
             with_distance: config.loss.boundary > 0.0,
-        }
+        })
     }
 
     /// Number of slices and of patients that are learned from.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let slices = self.sources.iter().map(|group| group.slices.len()).sum();
-        let patients: std::collections::BTreeSet<&str> =
-            self.sources.iter().flat_map(|group| group.slices.iter().map(|slice| slice.patient.as_str())).collect();
-        (slices, patients.len())
+        let cases = || self.sources.iter().flat_map(|group| &group.cases);
+        let patients: std::collections::BTreeSet<&str> = cases().map(|case| &*case.patient).collect();
+        (cases().map(CachedCase::len).sum(), patients.len())
     }
 
     /// SHA-256 of the slices of every source: what was learned from, whatever the files are called.
     pub(crate) fn hashes(&self) -> Vec<String> {
-        self.sources
-            .par_iter()
-            .map(|group| {
-                let mut hash = Sha256::new();
-                for slice in &group.slices {
-                    hash.update(format!(
-                        "{}\n{}\n{} {} {}\n",
-                        slice.patient, slice.volume, slice.index, slice.height, slice.width
-                    ));
-                    hash.update(&slice.image);
-                    hash.update(&slice.labels);
-                }
-                hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-            })
-            .collect()
+        let of = |group: &Group| -> String { group.cases.iter().map(|case| format!("{}\n", case.content)).collect() };
+        self.sources.iter().map(|group| sha256_hex(of(group).as_bytes())).collect()
     }
 
     /// The batch of a step.
-    pub(crate) fn batch(&self, step: u64) -> (Images, Target) {
-        let examples: Vec<(Example, &Slice)> = (0..self.batch)
+    ///
+    /// # Errors
+    /// If a slice cannot be read any more.
+    pub(crate) fn batch(&self, step: u64) -> Result<(Images, Target), TrainError> {
+        let examples: Vec<(Example, Slice)> = (0..self.batch)
             .into_par_iter()
             .map(|place| {
                 let mut random = fastrand::Rng::with_seed(mixed(self.seed, step, place as u64));
-                let (group, index) = self.draw(&mut random);
-                let stack = group.stack(index, self.depth, &mut random);
-                (example(&stack, &self.augmentation, self.size, random.u64(..)), &group.slices[index])
+                let (case, slice) = self.draw(&mut random);
+                let mut stack = read_stack(case, slice, self.depth, &mut random)?;
+                let example = example(&stack.iter().collect::<Vec<_>>(), &self.augmentation, self.size, random.u64(..));
+                Ok((example, stack.swap_remove(self.depth / 2)))
             })
-            .collect();
+            .collect::<Result<_, TrainError>>()?;
         let (images, mut target) = batch(&examples);
         if self.with_distance {
             target.distance = distances(&target.truth, self.size);
         }
-        (images, target)
+        Ok((images, target))
     }
 
-    fn draw(&self, random: &mut fastrand::Rng) -> (&Group, usize) {
+    fn draw(&self, random: &mut fastrand::Rng) -> (&CachedCase, usize) {
         let total: f64 = self.sources.iter().map(|group| group.weight).sum();
         let mut place = random.f64() * total;
         let group = self.sources.iter().find(|group| {
             place -= group.weight;
             place < 0.0
         });
-        let group = group.unwrap_or(&self.sources[0]);
-        (group, group.draw(random))
+        group.unwrap_or(&self.sources[0]).draw(random)
     }
 }
 
 impl Group {
-    fn new(slices: Vec<Slice>, weight: f64, lesion_share: Option<f64>) -> Self {
-        let by_volume = |keep: fn(&Slice) -> bool| {
-            let mut volumes = std::collections::BTreeMap::<&str, Vec<usize>>::new();
-            for (index, slice) in slices.iter().enumerate().filter(|(_, slice)| keep(slice)) {
-                volumes.entry(&slice.volume).or_default().push(index);
-            }
-            volumes.into_values().collect::<Vec<_>>()
-        };
-        let (with_lesion, without_lesion) = (by_volume(Slice::has_lesion), by_volume(|slice| !slice.has_lesion()));
-        let all = by_volume(|_| true);
-        Self { weight, lesion_share, with_lesion, without_lesion, all, slices }
+    fn new(cases: Vec<CachedCase>, weight: f64, lesion_share: Option<f64>) -> Self {
+        let chances = |slices: &dyn Fn(&CachedCase) -> usize| Chances::new(cases.iter().map(slices));
+        let all = chances(&CachedCase::len);
+        let (with_lesion, without_lesion) = (chances(&|case| case.count(true)), chances(&|case| case.count(false)));
+        Self { weight, lesion_share, all, with_lesion, without_lesion, cases }
     }
 
-    /// Draws a volume by the square root of its slices (long scans are repetitive), then one of its slices.
-    fn draw(&self, random: &mut fastrand::Rng) -> usize {
+    /// Draws a case, then one of its slices.
+    fn draw(&self, random: &mut fastrand::Rng) -> (&CachedCase, usize) {
         let wanted = match self.lesion_share {
-            Some(share) if random.f64() < share => &self.with_lesion,
-            Some(_) => &self.without_lesion,
+            Some(share) if random.f64() < share => Some(true),
+            Some(_) => Some(false),
+            None => None,
+        };
+        let chances = match wanted {
+            Some(true) => &self.with_lesion,
+            Some(false) => &self.without_lesion,
             None => &self.all,
         };
-        let volumes = if wanted.is_empty() { &self.all } else { wanted };
-        let total: f64 = volumes.iter().map(|volume| (volume.len() as f64).sqrt()).sum();
-        let mut place = random.f64() * total;
-        let volume = volumes.iter().find(|volume| {
-            place -= (volume.len() as f64).sqrt();
-            place < 0.0
+        match (wanted, chances.draw(random)) {
+            (Some(lesion), Some(at)) => {
+                let case = &self.cases[at];
+                (case, case.nth(random.usize(..case.count(lesion)), lesion))
+            }
+            (_, at) => {
+                let case = &self.cases[at.or_else(|| self.all.draw(random)).expect("a group has slices")];
+                (case, random.usize(..case.len()))
+            }
+        }
+    }
+}
+
+/// The chance of every case: the square root of its slices, because long scans are repetitive.
+struct Chances {
+    /// Sums of the roots up to each case.
+    sums: Vec<f64>,
+}
+
+impl Chances {
+    fn new(slices: impl Iterator<Item = usize>) -> Self {
+        let sums = slices.scan(0.0, |sum, n| {
+            *sum += (n as f64).sqrt();
+            Some(*sum)
         });
-        let volume = volume.unwrap_or(&volumes[0]);
-        volume[random.usize(..volume.len())]
+        Self { sums: sums.collect() }
     }
 
-    /// A slice between its neighbours, `depth` in all: mostly the next ones, at times further ones or the slice itself again,
-    /// because most sets do not tell how far apart slices are; either way up.
-    fn stack(&self, index: usize, depth: usize, random: &mut fastrand::Rng) -> Vec<&Slice> {
-        if depth == 1 {
-            return vec![&self.slices[index]];
-        }
-        let apart = [0, 1, 1, 1, 1, 1, 2, 2][random.usize(..8)] * if random.bool() { 1 } else { -1 };
-        let volume = &self.slices[index].volume;
-        let seen = |place: usize| {
-            let wanted = index as isize + (place as isize - (depth / 2) as isize) * apart;
-            let towards = (wanted - index as isize).signum();
-            // Where the scan ends, its last slice is repeated.
-            let mut at = index as isize;
-            while at != wanted {
-                let next = usize::try_from(at + towards).ok().and_then(|next| self.slices.get(next));
-                if next.is_none_or(|next| next.volume != *volume) {
-                    break;
-                }
-                at += towards;
-            }
-            &self.slices[at as usize]
-        };
-        (0..depth).map(seen).collect()
+    /// A case that has slices; `None` if none has.
+    fn draw(&self, random: &mut fastrand::Rng) -> Option<usize> {
+        let total = *self.sums.last()?;
+        let place = random.f64() * total;
+        (total > 0.0).then(|| self.sums.partition_point(|sum| *sum <= place).min(self.sums.len() - 1))
     }
+}
+
+/// A slice between its neighbours, `depth` in all: mostly the next ones, at times further ones or the slice itself again,
+/// because most sets do not tell how far apart slices are; either way up. Where the scan ends, its last slice is repeated.
+fn read_stack(
+    case: &CachedCase,
+    slice: usize,
+    depth: usize,
+    random: &mut fastrand::Rng,
+) -> Result<Vec<Slice>, TrainError> {
+    if depth == 1 {
+        return Ok(vec![case.slice(slice)?]);
+    }
+    let apart = [0, 1, 1, 1, 1, 1, 2, 2][random.usize(..8)] * if random.bool() { 1 } else { -1 };
+    let seen = |place: usize| {
+        let wanted = slice as isize + (place as isize - (depth / 2) as isize) * apart;
+        case.slice(wanted.clamp(0, case.len() as isize - 1) as usize)
+    };
+    (0..depth).map(seen).collect()
 }
 
 /// Place of lesion in [`CHANNELS`].
 const LESION: usize = 1;
 
 /// Lays examples out as the network and the loss read them.
-pub(crate) fn batch(examples: &[(Example, &Slice)]) -> (Images, Target) {
+fn batch(examples: &[(Example, Slice)]) -> (Images, Target) {
     let size = examples[0].0.size;
     let pixels = size * size;
     let channels = CHANNELS.len();

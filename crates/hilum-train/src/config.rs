@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::augment::Augmentation;
-use crate::cases::{Layout, Reading, Slice};
+use crate::cases::{Case, Layout, Reading};
 use crate::folds::Folds;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
@@ -270,15 +270,15 @@ impl Split {
         }
     }
 
-    /// The slices of one side.
+    /// The cases of one side.
     ///
     /// # Errors
-    /// As [`Split::side`], for the first slice that cannot be assigned.
-    pub fn select(&self, slices: Vec<Slice>, side: Side) -> Result<Vec<Slice>, TrainError> {
+    /// As [`Split::side`], for the first case that cannot be assigned.
+    pub fn select(&self, cases: Vec<Case>, side: Side) -> Result<Vec<Case>, TrainError> {
         let mut selected = Vec::new();
-        for slice in slices {
-            if self.side(&slice.patient)? == side {
-                selected.push(slice);
+        for case in cases {
+            if self.side(case.patient())? == side {
+                selected.push(case);
             }
         }
         Ok(selected)

@@ -10,7 +10,7 @@ use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::cases::{self, CHANNELS, Layout, Reading, Slice};
+use crate::cases::{self, CHANNELS, Case, Layout, Reading, Slice};
 use crate::config::{Side, Split};
 use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, surface_agreement};
 
@@ -169,17 +169,17 @@ pub fn evaluate_on(
         window_hu: [model.card.input.window_low_hu, model.card.input.window_high_hu],
         pixel_mm: model.card.input.pixel_mm,
     };
-    let mut slices = cases::read(layout, folder, &reading)?;
+    let mut cases = cases::list(layout, folder, &reading)?;
     if let Some((split, side)) = &options.split {
-        slices = split.select(slices, *side)?;
+        cases = split.select(cases, *side)?;
     }
-    if slices.is_empty() {
+    if cases.is_empty() {
         return Err(TrainError::NoCases(format!("{} has no patient of that split", folder.display())));
     }
     let predictor = Predictor { runtime, model, channels };
-    let mut patients = BTreeMap::<&str, Vec<&[Slice]>>::new();
-    for volume in slices.chunk_by(|a, b| a.volume == b.volume) {
-        patients.entry(&volume[0].patient).or_default().push(volume);
+    let mut patients = BTreeMap::<&str, Vec<&Case>>::new();
+    for case in &cases {
+        patients.entry(case.patient()).or_default().push(case);
     }
     let mut results = Vec::new();
     let mut slice_dice = vec![Vec::new(); CHANNELS.len()];
@@ -187,13 +187,16 @@ pub fn evaluate_on(
     let mut done = 0;
     for (index, (patient, volumes)) in patients.iter().enumerate() {
         let mut measured = Measured::default();
-        for volume in volumes {
-            let predicted = predictor.predict(volume)?;
-            measured.add(volume, &predicted, options);
-            done += volume.len();
-            progress(done as f32 / slices.len() as f32);
+        let mut count = 0;
+        for case in volumes {
+            // One scan at a time is in memory.
+            let volume = case.read()?;
+            let predicted = predictor.predict(&volume)?;
+            measured.add(&volume, &predicted, options);
+            count += volume.len();
+            done += 1;
+            progress(done as f32 / cases.len() as f32);
         }
-        let count = volumes.iter().map(|volume| volume.len()).sum();
         for (all, of_patient) in slice_dice.iter_mut().zip(&measured.slice_dice) {
             all.extend(of_patient.iter().copied());
         }

@@ -48,8 +48,9 @@ impl TrainConfig {
         let mut slices = BTreeMap::<String, usize>::new();
         for source in &self.data {
             let folder = data_root.join(&source.folder);
-            for slice in cases::read(source.layout, &folder, &source.reading(&self.card.input))? {
-                *slices.entry(self.split.canonical(&slice.patient).to_string()).or_default() += 1;
+            for case in cases::list(source.layout, &folder, &source.reading(&self.card.input))? {
+                let patient = self.split.canonical(case.patient()).to_string();
+                *slices.entry(patient).or_default() += case.read()?.len();
             }
         }
         // Who is placed by name stays there.

@@ -5,8 +5,8 @@
 //! had happened: random choices follow from seed and step, and a checkpoint is one file that is replaced atomically.
 //! [`evaluate`] measures a model on labelled data, patient by patient, through the same CPU engine that clinics run.
 //!
-//! - **Cases** ([`read`], [`Slice`]) are typed slices with a patient each. [`Split`] is by patient, refuses one that is
-//!   on both sides, and one that is on none.
+//! - **Cases** ([`list()`], [`Case`], [`Slice`]) are typed slices with a patient each; training keeps them on disk, not in
+//!   memory. [`Split`] is by patient, refuses one that is on two sides, and one that is on none.
 //! - **Augmentation** ([`example()`]) moves image and mask alike and makes the grey scale uninformative.
 //! - **Learning**: layers of a [`hilum_nn::Graph`] on Burn's tape, with CPU kernels for convolution and normalisation;
 //!   cross-entropy and soft Dice that are blind where a data set does not know; [`Optimizer`]; averaged weights; [`Start`] for transfer.
@@ -17,6 +17,7 @@
 
 mod augment;
 mod batches;
+mod cache;
 mod card;
 mod cases;
 mod checkpoint;
@@ -31,11 +32,13 @@ mod folds;
 mod inserted;
 mod int8;
 mod kernels;
+mod layouts;
 mod loss;
 mod metrics;
 mod network;
 mod normalisation;
 mod optimizer;
+mod pictures;
 mod plain;
 mod plot;
 mod run;
@@ -45,7 +48,7 @@ mod validation;
 
 pub use augment::{Augmentation, Example, example};
 pub use card::{export_card, read_model, write_card};
-pub use cases::{CHANNELS, Known, Layout, Reading, Slice, read};
+pub use cases::{CHANNELS, Case, Known, Layout, Reading, Slice, list, read};
 pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig, Validation};
 pub use device::TrainDevice;
 pub use error::TrainError;
@@ -59,6 +62,6 @@ pub use metrics::{
     Decision, MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, decision, percentile, surface_agreement,
 };
 pub use optimizer::{Method, Optimizer};
-pub use run::{Progress, Summary, run};
+pub use run::{Progress, RunOptions, Summary, run};
 pub use start::{Start, Transfer};
 pub use trainee::Trainee;

@@ -49,6 +49,23 @@ pub struct Summary {
     pub best_step: Option<u64>,
 }
 
+/// How a run is computed; nothing of it changes what comes out but in the last digits.
+#[derive(Clone, Copy)]
+pub struct RunOptions<'a> {
+    /// What computes.
+    pub device: TrainDevice,
+    /// Where prepared slices are kept; several runs may share it. Without it, the folder `cache` of the run.
+    pub cache: Option<&'a Path>,
+    /// Told how much of the data is prepared, 0 to 1.
+    pub preparing: &'a (dyn Fn(f32) + Sync),
+}
+
+impl Default for RunOptions<'_> {
+    fn default() -> Self {
+        Self { device: TrainDevice::Cpu, cache: None, preparing: &|_| () }
+    }
+}
+
 /// Name of the checkpoint in a run folder.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
@@ -71,15 +88,16 @@ pub fn run(
     config: &TrainConfig,
     data_root: &Path,
     run_dir: &Path,
-    device: TrainDevice,
+    options: &RunOptions<'_>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
     if config.split.folds.is_some() {
         return Err(TrainError::Config("split: there are folds; say which one is held out".into()));
     }
-    let sampler = Sampler::new(config, data_root)?;
+    let own_cache = run_dir.join("cache");
+    let sampler = Sampler::new(config, data_root, options.cache.unwrap_or(&own_cache), options.preparing)?;
     let validate = |model: &Model| validation::measure(config, data_root, model);
-    run_with(config, &sampler, run_dir, device, &validate, progress)
+    run_with(config, &sampler, run_dir, options.device, &validate, progress)
 }
 
 /// Measures a model on the patients of the validation: one value per channel.
@@ -119,7 +137,7 @@ fn run_with(
             let rate = learning_rate(config, &state);
             let mut sum: Option<StepResult> = None;
             for _ in 0..parts {
-                let (images, target) = receiver.recv().expect("batches are made until the last step");
+                let (images, target) = receiver.recv().expect("batches are made until the last step")?;
                 let result = network::step(&graph, &state.weights, &images, &target, learning)?;
                 if !result.loss.total.is_finite() {
                     return Err(TrainError::Diverged(state.step));

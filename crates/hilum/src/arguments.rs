@@ -159,7 +159,10 @@ pub(crate) struct TrainArguments {
     /// The run folder: configuration, checkpoints, curves and at the end the model; a run found there is resumed
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     pub(crate) out: PathBuf,
-    /// Threads to use; otherwise all cores
+    /// Where prepared slices are kept, which several runs may share; otherwise in the run folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Threads to use; 0 or nothing for all cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
     /// What computes: cpu (our own kernels), or a graphics card through wgpu or cuda in builds with that feature

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use hilum_train::TrainConfig;
+use hilum_train::{RunOptions, TrainConfig};
 
 use crate::arguments::TrainArguments;
 use crate::outcome::WrongUsage;
@@ -30,7 +30,12 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
         config = config.fold(fold, &data_root())?;
     }
     output::folder(&arguments.out)?;
-    let summary = hilum_train::run(&config, &data_root(), &arguments.out, arguments.device, &mut |step| {
+    let options = RunOptions {
+        device: arguments.device,
+        cache: arguments.cache.as_deref(),
+        preparing: &|share| progress.report("preparing slices", share),
+    };
+    let summary = hilum_train::run(&config, &data_root(), &arguments.out, &options, &mut |step| {
         let stage = format!("step {}, loss {:.3}", step.step, step.loss);
         progress.report_within("training", &stage, step.fraction as f32);
     })?;

@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
+use hilum_dicom::{
+    Algorithm, CtSeriesDescription, Device, LabelSet, Limits, Moment, Origin, ResultContext, Segment,
+    SegmentationTitle, Source, binary_segmentation, codes, load, scan, write_ct_series,
+};
 use hilum_train::{Augmentation, Known, Layout, Reading, Side, Slice, Split, TrainConfig, TrainError, example, read};
+use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
 
 use crate::synthetic;
 
@@ -125,4 +130,54 @@ fn the_real_sets_are_read_whole() {
     assert_eq!(medseg.len(), 45 + 39 + 140 + 39 + 66 + 42 + 42 + 45 + 93);
     let with_lesion = medseg.iter().filter(|slice| slice.has_lesion()).count();
     assert_eq!(with_lesion, 43 + 14 + 43 + 25 + 45 + 1 + 9 + 36 + 73);
+}
+
+/// A segmentation beside its series is read by its codes; the answer is known voxel by voxel.
+#[test]
+fn a_series_with_its_segmentation_is_read_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = folder.path().join("p1");
+    std::fs::create_dir(&case).unwrap();
+    let grid = Geometry::axial([4, 6, 8], PatientPoint([0.0; 3]), [3.0, 1.4, 1.4]).unwrap();
+    let mut ct = Volume::filled(grid.clone(), -800_i16);
+    ct[[1, 2, 3]] = 250;
+    write_ct_series(&ct, &CtSeriesDescription::default(), &case).unwrap();
+    let found = scan(&Source::from(case.as_path()), &Limits::default()).unwrap();
+    let series = load(&found, &found.series()[0].series_uid, &|_| ()).unwrap();
+    let origin = Origin::of(&found, &series).unwrap();
+    let mut labels = Volume::filled(grid, 0_u8);
+    labels.slice_mut(1)[8..40].fill(1);
+    labels[[1, 2, 3]] = 2;
+    labels[[1, 2, 4]] = 3;
+    let map = LabelMap::new(labels);
+    let algorithm = Algorithm::new("reader", "1", codes::MORPHOLOGICAL_OPERATIONS).unwrap();
+    let segment = |name: &str, code, label: &'static [u8]| {
+        let segment = Segment::new(name, codes::ANATOMICAL_STRUCTURE, code, algorithm.clone(), [255, 0, 0]).unwrap();
+        (segment, LabelSet { map: &map, labels: label })
+    };
+    let segments = [
+        segment("lung", codes::RIGHT_LUNG, &[1]),
+        segment("hazy", codes::GROUND_GLASS_OPACITY, &[2]),
+        segment("dense", codes::LUNG_CONSOLIDATION, &[3]),
+        segment("ribs", codes::CHEST, &[1]), // nothing to learn from
+    ];
+    let device = Device::new("Hilum", "test", "1", &["1".to_string()]).unwrap();
+    let created = Moment::new("20260101", "120000").unwrap();
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let title = SegmentationTitle::new("TRUTH", "Outlines of a reader", 1).unwrap();
+    let segmentation = binary_segmentation(&context, &title, &segments).unwrap();
+    std::fs::create_dir(case.join("masks")).unwrap();
+    std::fs::write(case.join("masks/truth.dcm"), segmentation.file.bytes()).unwrap();
+
+    let slices = read(Layout::DicomSeg, folder.path(), &reading("own-")).unwrap();
+    assert_eq!((slices.len(), slices[1].patient.as_str()), (4, "own-p1"));
+    assert_eq!((slices[1].image[0], slices[1].image[2 * 8 + 3]), (77, 255), "-800 and 250 HU of -1250 to 250");
+    assert_eq!(slices[1].known, Known { lung: true, consolidation: true });
+    assert_eq!(slices[1].labels[16..24], [1, 1, 1, 3, 7, 1, 1, 1]);
+    assert!(slices[0].labels.iter().all(|bits| *bits == 0));
+    assert_eq!(slices[1].spacing_mm, Some([3.0, 1.4, 1.4]));
+
+    std::fs::remove_file(case.join("masks/truth.dcm")).unwrap();
+    let error = read(Layout::DicomSeg, folder.path(), &reading("own-")).unwrap_err().to_string();
+    assert!(error.contains("no segmentation"), "{error}");
 }

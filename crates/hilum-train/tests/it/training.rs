@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use hilum_train::{
-    EvaluateOptions, Folds, Loss, Method, Progress, Side, Start, TrainConfig, TrainDevice, TrainError, Validation,
+    EvaluateOptions, Folds, Loss, Method, Progress, RunOptions, Side, Start, TrainConfig, TrainError, Validation,
     evaluate, read_model, run,
 };
 
@@ -18,7 +18,7 @@ fn the_loss_falls_and_the_model_finds_lungs_of_a_patient_it_never_saw() {
     let mut losses = Vec::new();
     let run_dir = folder.path().join("run");
     let summary =
-        run(&config, folder.path(), &run_dir, TrainDevice::Cpu, &mut |p: &Progress| losses.push(p.loss)).unwrap();
+        run(&config, folder.path(), &run_dir, &RunOptions::default(), &mut |p: &Progress| losses.push(p.loss)).unwrap();
     assert_eq!((summary.steps, summary.patients, summary.slices), (120, 5, 20));
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&losses[..10]), mean(&losses[110..]));
@@ -61,15 +61,17 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
     config.split.validation = vec!["p4".into()];
     config.loss = Loss { focal_gamma: 1.0, boundary: 0.1, ..Loss::default() };
     let whole = folder.path().join("whole");
-    run(&config, folder.path(), &whole, TrainDevice::Cpu, &mut |_| ()).unwrap();
+    run(&config, folder.path(), &whole, &RunOptions::default(), &mut |_| ()).unwrap();
     let killed = folder.path().join("killed");
     for step in [4, 9] {
         let died = catch_unwind(AssertUnwindSafe(|| {
-            run(&config, folder.path(), &killed, TrainDevice::Cpu, &mut |p: &Progress| assert!(p.step < step, "killed"))
+            run(&config, folder.path(), &killed, &RunOptions::default(), &mut |p: &Progress| {
+                assert!(p.step < step, "killed")
+            })
         }));
         assert!(died.is_err());
     }
-    run(&config, folder.path(), &killed, TrainDevice::Cpu, &mut |_| ()).unwrap();
+    run(&config, folder.path(), &killed, &RunOptions::default(), &mut |_| ()).unwrap();
     assert!(weights(&whole) == weights(&killed), "the weights differ");
     let curve = |folder: &Path| {
         let text = std::fs::read_to_string(folder.join("curve.csv")).unwrap();
@@ -93,7 +95,7 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
 
     let mut other = config.clone();
     other.seed += 1;
-    let error = run(&other, folder.path(), &killed, TrainDevice::Cpu, &mut |_| ()).unwrap_err();
+    let error = run(&other, folder.path(), &killed, &RunOptions::default(), &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("another configuration"), "{error}");
 }
 
@@ -102,13 +104,13 @@ fn a_network_that_starts_from_another_is_ahead() {
     let folder = tempfile::tempdir().unwrap();
     synthetic::write(&folder.path().join("synthetic"), 6);
     let first = folder.path().join("first");
-    run(&synthetic::config(60), folder.path(), &first, TrainDevice::Cpu, &mut |_| ()).unwrap();
+    run(&synthetic::config(60), folder.path(), &first, &RunOptions::default(), &mut |_| ()).unwrap();
     let mut config = synthetic::config(3);
     config.optimizer.method = Method::Sgd;
     let loss_of = |config: &TrainConfig, name: &str| {
         let mut losses = Vec::new();
         let run_dir = folder.path().join(name);
-        run(config, folder.path(), &run_dir, TrainDevice::Cpu, &mut |p: &Progress| losses.push(p.loss)).unwrap();
+        run(config, folder.path(), &run_dir, &RunOptions::default(), &mut |p: &Progress| losses.push(p.loss)).unwrap();
         (losses[0], run_dir)
     };
     let (from_scratch, _) = loss_of(&config, "scratch");
@@ -139,7 +141,7 @@ fn a_run_stops_when_validation_gets_no_better() {
     config.split.validation = vec!["p4".into()];
     config.schedule.validation = Some(Validation { every: 2, patience: Some(1) });
     config.optimizer.learning_rate = 1e-12; // learns nothing, so nothing gets better
-    let summary = run(&config, folder.path(), &folder.path().join("run"), TrainDevice::Cpu, &mut |_| ()).unwrap();
+    let summary = run(&config, folder.path(), &folder.path().join("run"), &RunOptions::default(), &mut |_| ()).unwrap();
     assert_eq!((summary.steps, summary.best_step), (4, Some(2)));
 }
 
@@ -159,7 +161,7 @@ fn folds_hold_every_patient_out_once() {
         assert_eq!((fold.split.train.len(), fold.split.hold_out.len()), (4, 2));
     }
     assert!(matches!(config.fold(3, folder.path()), Err(TrainError::Config(_))));
-    let unresolved = run(&config, folder.path(), &folder.path().join("run"), TrainDevice::Cpu, &mut |_| ());
+    let unresolved = run(&config, folder.path(), &folder.path().join("run"), &RunOptions::default(), &mut |_| ());
     assert!(unresolved.unwrap_err().to_string().contains("folds"));
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
     config.split.folds = Some(Folds::Lists(vec![list(&["p0", "p1"]), list(&["p1", "p2"])]));

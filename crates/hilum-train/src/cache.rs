@@ -1,0 +1,229 @@
+//! Slices on disk, ready to learn from, so that memory holds only where they are.
+//!
+//! Every case becomes one file: a head (JSON) and then, slice by slice, records of the same length: the slice's place in the
+//! scan (4 bytes), its grey values and its labels. A file is written once and named by a hash of everything it was made from
+//! (names, sizes and times of the source's files, and how they were read), so that a changed file is read anew and several
+//! runs can share a folder. A slice is read by one seek. What stays in memory is about 200 bytes per case, whatever its slices.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hilum_nn::sha256_hex;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::cases::{Case, Known, Slice};
+use crate::checkpoint::write_atomically;
+
+/// Layout of the files; another number makes them anew.
+const VERSION: u32 = 1;
+
+/// The head of a file.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    patient: String,
+    volume: String,
+    width: usize,
+    height: usize,
+    slices: usize,
+    lung: bool,
+    consolidation: bool,
+    pixel: f32,
+    whole: bool,
+    spacing_mm: Option<[f64; 3]>,
+    /// The slices that show a lesion, by place in the file.
+    with_lesion: Vec<u32>,
+    /// SHA-256 of all records.
+    content: String,
+}
+
+/// A case on disk.
+#[derive(Debug)]
+pub(crate) struct CachedCase {
+    path: PathBuf,
+    pub(crate) patient: Box<str>,
+    volume: Box<str>,
+    width: u32,
+    height: u32,
+    slices: u32,
+    /// Bytes before the first record.
+    offset: u32,
+    known: Known,
+    pixel: f32,
+    whole: bool,
+    spacing_mm: Option<[f64; 3]>,
+    with_lesion: Lesions,
+    /// SHA-256 of all records, in hexadecimal.
+    pub(crate) content: Box<str>,
+}
+
+/// Which slices show a lesion, a bit each.
+#[derive(Debug)]
+struct Lesions(Box<[u64]>);
+
+impl CachedCase {
+    /// Number of slices.
+    pub(crate) fn len(&self) -> usize {
+        self.slices as usize
+    }
+
+    /// Number of slices with (or without) lesion.
+    pub(crate) fn count(&self, with_lesion: bool) -> usize {
+        let with: u32 = self.with_lesion.0.iter().map(|bits| bits.count_ones()).sum();
+        if with_lesion { with as usize } else { (self.slices - with) as usize }
+    }
+
+    /// The place in the file of the slice that is number `nth` among those with (or without) lesion.
+    pub(crate) fn nth(&self, nth: usize, with_lesion: bool) -> usize {
+        let has = |slice: &usize| (self.with_lesion.0[slice / 64] >> (slice % 64) & 1 == 1) == with_lesion;
+        (0..self.len()).filter(has).nth(nth).expect("fewer are asked for than there are")
+    }
+
+    /// Reads one slice.
+    pub(crate) fn slice(&self, place: usize) -> Result<Slice, TrainError> {
+        let pixels = self.width as usize * self.height as usize;
+        let record = 4 + 2 * pixels;
+        let mut bytes = vec![0; record];
+        let read = |bytes: &mut [u8]| {
+            let mut file = File::open(&self.path)?;
+            file.seek(SeekFrom::Start(u64::from(self.offset) + (place * record) as u64))?;
+            file.read_exact(bytes)
+        };
+        read(&mut bytes).map_err(TrainError::file(&self.path))?;
+        let labels = bytes.split_off(4 + pixels);
+        let image = bytes.split_off(4);
+        Ok(Slice {
+            patient: self.patient.to_string(),
+            volume: self.volume.to_string(),
+            index: u32::from_le_bytes(bytes.try_into().expect("four bytes are left")) as usize,
+            width: self.width as usize,
+            height: self.height as usize,
+            image,
+            labels,
+            known: self.known,
+            pixel: self.pixel,
+            whole: self.whole,
+            spacing_mm: self.spacing_mm,
+        })
+    }
+}
+
+/// The cases on disk in `folder`, in their order; those that are not there yet are read and written, several at once.
+///
+/// # Errors
+/// Of reading a case, or if a file cannot be written.
+pub(crate) fn open(
+    cases: &[Case],
+    folder: &Path,
+    progress: &(dyn Fn(f32) + Sync),
+) -> Result<Vec<CachedCase>, TrainError> {
+    std::fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
+    let done = AtomicUsize::new(0);
+    cases
+        .par_iter()
+        .map(|case| {
+            let path = folder.join(format!("{}.slices", key(case)?));
+            let cached = match head(&path)? {
+                Some((head, offset)) => cached(path, head, offset),
+                None => write(case, path)?,
+            };
+            progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f32 / cases.len() as f32);
+            Ok(cached)
+        })
+        .collect()
+}
+
+/// Names what a file is made from.
+fn key(case: &Case) -> Result<String, TrainError> {
+    let mut text = format!("{VERSION}\n{}\n", case.description());
+    for path in case.sources()? {
+        let metadata = std::fs::metadata(&path).map_err(TrainError::file(&path))?;
+        let modified = metadata.modified().map_err(TrainError::file(&path))?;
+        text.push_str(&format!("{}\n{} {modified:?}\n", path.display(), metadata.len()));
+    }
+    Ok(sha256_hex(text.as_bytes()))
+}
+
+/// The head of a file and the bytes before its records; `None` if there is no such file, or not all of it.
+fn head(path: &Path) -> Result<Option<(Head, u32)>, TrainError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(TrainError::file(path)(error)),
+    };
+    let length = file.metadata().map_err(TrainError::file(path))?.len();
+    let mut size = [0; 4];
+    if file.read_exact(&mut size).is_err() || u64::from(u32::from_le_bytes(size)) + 4 > length {
+        return Ok(None);
+    }
+    let mut text = vec![0; u32::from_le_bytes(size) as usize];
+    file.read_exact(&mut text).map_err(TrainError::file(path))?;
+    let Ok(head) = serde_json::from_slice::<Head>(&text) else { return Ok(None) };
+    let offset = 4 + text.len() as u32;
+    let records = head.slices as u64 * (4 + 2 * (head.width * head.height) as u64);
+    Ok((u64::from(offset) + records == length).then_some((head, offset)))
+}
+
+fn write(case: &Case, path: PathBuf) -> Result<CachedCase, TrainError> {
+    let slices = case.read()?;
+    let Some(first) = slices.first() else {
+        return Err(TrainError::data(case.folder(), format!("the case {} has no slices", case.name())));
+    };
+    let (width, height) = (first.width, first.height);
+    if slices.iter().any(|slice| (slice.width, slice.height) != (width, height)) {
+        return Err(TrainError::data(case.folder(), format!("the slices of {} differ in size", case.name())));
+    }
+    let mut records = Vec::with_capacity(slices.len() * (4 + 2 * width * height));
+    for slice in &slices {
+        records.extend_from_slice(&(slice.index as u32).to_le_bytes());
+        records.extend_from_slice(&slice.image);
+        records.extend_from_slice(&slice.labels);
+    }
+    let with_lesion =
+        slices.iter().enumerate().filter(|(_, s)| s.has_lesion()).map(|(place, _)| place as u32).collect();
+    let head = Head {
+        patient: first.patient.clone(),
+        volume: first.volume.clone(),
+        width,
+        height,
+        slices: slices.len(),
+        lung: first.known.lung,
+        consolidation: first.known.consolidation,
+        pixel: first.pixel,
+        whole: first.whole,
+        spacing_mm: first.spacing_mm,
+        with_lesion,
+        content: sha256_hex(&records),
+    };
+    let text = serde_json::to_vec(&head).expect("plain data serialises");
+    let mut bytes = (text.len() as u32).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&text);
+    bytes.append(&mut records);
+    write_atomically(&path, &bytes)?;
+    Ok(cached(path, head, 4 + text.len() as u32))
+}
+
+fn cached(path: PathBuf, head: Head, offset: u32) -> CachedCase {
+    let mut bits = vec![0u64; head.slices.div_ceil(64)];
+    for place in head.with_lesion.iter().map(|place| *place as usize).filter(|place| *place < head.slices) {
+        bits[place / 64] |= 1 << (place % 64);
+    }
+    CachedCase {
+        path,
+        patient: head.patient.into(),
+        volume: head.volume.into(),
+        width: head.width as u32,
+        height: head.height as u32,
+        slices: head.slices as u32,
+        offset,
+        known: Known { lung: head.lung, consolidation: head.consolidation },
+        pixel: head.pixel,
+        whole: head.whole,
+        spacing_mm: head.spacing_mm,
+        with_lesion: Lesions(bits.into()),
+        content: head.content.into(),
+    }
+}
