@@ -227,3 +227,72 @@ fn cached(path: PathBuf, head: Head, offset: u32) -> CachedCase {
         content: head.content.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::{Layout, Reading, list};
+    use hilum_dicom::nifti::{self, Compression};
+    use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
+
+    fn write_pair(folder: &Path, lesion_in: usize) {
+        let grid = Geometry::axial([70, 3, 5], PatientPoint([0.0; 3]), [1.0; 3]).unwrap();
+        let image = Volume::new(grid.clone(), (0..70 * 15).map(|i| (i % 200) as i16).collect()).unwrap();
+        let mut labels = Volume::filled(grid, 1_u8);
+        labels[[lesion_in, 1, 2]] = 2;
+        let file = |kind: &str| File::create(folder.join(format!("a_{kind}.nii.gz"))).unwrap();
+        nifti::write_volume(&image, file("image"), Compression::Gzip).unwrap();
+        nifti::write_labels(&LabelMap::new(labels), file("labels"), Compression::Gzip).unwrap();
+    }
+
+    fn cases(folder: &Path) -> Vec<Case> {
+        let reading = Reading { prefix: "x-".into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4 };
+        list(Layout::NiftiPairs, folder, &reading).unwrap()
+    }
+
+    fn open_one(folder: &Path) -> CachedCase {
+        open(&cases(folder), &folder.join("cache"), &|_| ()).unwrap().remove(0)
+    }
+
+    fn files(folder: &Path) -> usize {
+        std::fs::read_dir(folder.join("cache")).unwrap().count()
+    }
+
+    #[test]
+    fn slices_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        write_pair(folder.path(), 66);
+        let expected = cases(folder.path())[0].read().unwrap();
+        // Made, and then found.
+        for _ in 0..2 {
+            let case = open_one(folder.path());
+            assert_eq!((case.len(), case.count(true), case.count(false)), (70, 1, 69));
+            assert_eq!((case.nth(0, true), case.nth(66, false)), (66, 67));
+            for (place, expected) in expected.iter().enumerate() {
+                let found = case.slice(place).unwrap();
+                assert_eq!((&found.image, &found.labels, found.index), (&expected.image, &expected.labels, place));
+                assert_eq!(
+                    (&found.patient, found.known, found.pixel),
+                    (&expected.patient, expected.known, expected.pixel)
+                );
+                assert_eq!((found.width, found.height, found.spacing_mm), (5, 3, Some([1.0; 3])));
+            }
+            assert_eq!(files(folder.path()), 1);
+        }
+    }
+
+    #[test]
+    fn a_changed_source_is_read_anew_and_a_cut_file_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        write_pair(folder.path(), 3);
+        let before = open_one(folder.path());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        write_pair(folder.path(), 4);
+        let after = open_one(folder.path());
+        assert_eq!((before.nth(0, true), after.nth(0, true), files(folder.path())), (3, 4, 2));
+        assert_ne!(before.content, after.content);
+        let length = std::fs::metadata(&after.path).unwrap().len();
+        File::options().write(true).open(&after.path).unwrap().set_len(length - 1).unwrap();
+        assert_eq!(open_one(folder.path()).slice(69).unwrap().labels, vec![1; 15]);
+    }
+}

@@ -62,6 +62,6 @@ pub use metrics::{
     Decision, MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, decision, percentile, surface_agreement,
 };
 pub use optimizer::{Method, Optimizer};
-pub use run::{Progress, RunOptions, Summary, run};
+pub use run::{Progress, Rehearsal, RunOptions, Summary, rehearse, run};
 pub use start::{Start, Transfer};
 pub use trainee::Trainee;

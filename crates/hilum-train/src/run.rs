@@ -91,13 +91,60 @@ pub fn run(
     options: &RunOptions<'_>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
+    let sampler = sampler(config, data_root, run_dir, options)?;
+    let validate = |model: &Model| validation::measure(config, data_root, model);
+    run_with(config, &sampler, run_dir, options.device, &validate, progress)
+}
+
+/// What [`rehearse`] found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rehearsal {
+    /// Slices to learn from.
+    pub slices: usize,
+    /// Patients to learn from.
+    pub patients: usize,
+    /// Seconds until all slices were prepared; next to nothing if they were before.
+    pub preparing_s: f64,
+    /// Examples drawn, read and varied per second, on all threads.
+    pub examples_per_s: f64,
+}
+
+/// Everything a run does but learning: reads the configuration's data, checks the split, prepares the slices and makes
+/// `batches` batches. Nothing but the prepared slices is written.
+///
+/// # Errors
+/// As [`run`], for what concerns data.
+pub fn rehearse(
+    config: &TrainConfig,
+    data_root: &Path,
+    run_dir: &Path,
+    options: &RunOptions<'_>,
+    batches: u64,
+) -> Result<Rehearsal, TrainError> {
+    let started = Instant::now();
+    let sampler = sampler(config, data_root, run_dir, options)?;
+    let preparing_s = started.elapsed().as_secs_f64();
+    let (slices, patients) = sampler.counts();
+    let started = Instant::now();
+    for step in 0..batches {
+        sampler.batch(step)?;
+    }
+    let examples = batches * config.schedule.batch as u64;
+    let examples_per_s = examples as f64 / started.elapsed().as_secs_f64();
+    Ok(Rehearsal { slices, patients, preparing_s, examples_per_s })
+}
+
+fn sampler(
+    config: &TrainConfig,
+    data_root: &Path,
+    run_dir: &Path,
+    options: &RunOptions<'_>,
+) -> Result<Sampler, TrainError> {
     if config.split.folds.is_some() {
         return Err(TrainError::Config("split: there are folds; say which one is held out".into()));
     }
     let own_cache = run_dir.join("cache");
-    let sampler = Sampler::new(config, data_root, options.cache.unwrap_or(&own_cache), options.preparing)?;
-    let validate = |model: &Model| validation::measure(config, data_root, model);
-    run_with(config, &sampler, run_dir, options.device, &validate, progress)
+    Sampler::new(config, data_root, options.cache.unwrap_or(&own_cache), options.preparing)
 }
 
 /// Measures a model on the patients of the validation: one value per channel.

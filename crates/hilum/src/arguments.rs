@@ -159,6 +159,9 @@ pub(crate) struct TrainArguments {
     /// The run folder: configuration, checkpoints, curves and at the end the model; a run found there is resumed
     #[arg(long, value_name = "DIR", default_value = "runs/latest")]
     pub(crate) out: PathBuf,
+    /// Do everything but learn: check configuration and split, prepare the slices, make some batches, say how fast
+    #[arg(long)]
+    pub(crate) rehearse: bool,
     /// Where prepared slices are kept, which several runs may share; otherwise in the run folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,

@@ -14,6 +14,9 @@ use crate::{machine, output};
 /// that come anew are cleared first, which costs a sixth of a step. The allocator reads it once, when the program starts.
 const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
 
+/// Batches made by a rehearsal: some seconds of work.
+const REHEARSED_BATCHES: u64 = 50;
+
 pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()> {
     start_again_with_kept_memory();
     machine::set_threads(arguments.threads)?;
@@ -35,6 +38,19 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
         cache: arguments.cache.as_deref(),
         preparing: &|share| progress.report("preparing slices", share),
     };
+    if arguments.rehearse {
+        let found = hilum_train::rehearse(&config, &data_root(), &arguments.out, &options, REHEARSED_BATCHES)?;
+        progress.finish();
+        progress.say(&format!(
+            "{} slices of {} patients, prepared in {:.1} s; {:.0} examples per second; memory {:.0} MB",
+            found.slices,
+            found.patients,
+            found.preparing_s,
+            found.examples_per_s,
+            machine::peak_memory_mb().unwrap_or(f64::NAN)
+        ));
+        return Ok(());
+    }
     let summary = hilum_train::run(&config, &data_root(), &arguments.out, &options, &mut |step| {
         let stage = format!("step {}, loss {:.3}", step.step, step.loss);
         progress.report_within("training", &stage, step.fraction as f32);
