@@ -11,10 +11,10 @@ use crate::Limits;
 use crate::charset::Charset;
 use crate::syntax::Encoding;
 
-const ITEM: Tag = Tag(0xFFFE, 0xE000);
+pub(crate) const ITEM: Tag = Tag(0xFFFE, 0xE000);
 const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
-const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
-const UNDEFINED: u32 = u32::MAX;
+pub(crate) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+pub(crate) const UNDEFINED: u32 = u32::MAX;
 
 /// Why a data set cannot be walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -272,19 +272,19 @@ impl<'a> Dataset<'a> {
     }
 }
 
-struct Header {
-    tag: Tag,
-    vr: Option<[u8; 2]>,
-    length: u32,
+pub(crate) struct Header {
+    pub(crate) tag: Tag,
+    pub(crate) vr: Option<[u8; 2]>,
+    pub(crate) length: u32,
 }
 
 /// A position in bytes that are walked element by element.
-struct Walk<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    encoding: Encoding,
-    limits: &'a Limits,
-    elements_left: usize,
+pub(crate) struct Walk<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
+    pub(crate) encoding: Encoding,
+    pub(crate) limits: &'a Limits,
+    pub(crate) elements_left: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -310,7 +310,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Tag, value representation and length (PS3.5 7.1). Delimiters and items have no value representation.
-    fn header(&mut self) -> Result<Header, Fault> {
+    pub(crate) fn header(&mut self) -> Result<Header, Fault> {
         let tag = Tag(self.u16()?, self.u16()?);
         if !self.encoding.explicit || tag.0 == 0xFFFE {
             return Ok(Header { tag, vr: None, length: self.u32()? });
@@ -350,7 +350,7 @@ impl<'a> Walk<'a> {
         Ok(Element { tag: header.tag, value, encoding: inner, vr: header.vr })
     }
 
-    fn defined(&mut self, length: u32) -> Result<&'a [u8], Fault> {
+    pub(crate) fn defined(&mut self, length: u32) -> Result<&'a [u8], Fault> {
         if u64::from(length) > self.limits.max_element_bytes {
             return Err(Fault::Limit);
         }
@@ -361,7 +361,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The items of a sequence of undefined length, delimiter passed but not returned.
-    fn sequence(&mut self, depth: usize) -> Result<&'a [u8], Fault> {
+    pub(crate) fn sequence(&mut self, depth: usize) -> Result<&'a [u8], Fault> {
         if depth > self.limits.max_sequence_depth {
             return Err(Fault::Limit);
         }
@@ -378,7 +378,7 @@ impl<'a> Walk<'a> {
     }
 
     /// One item with its header; returns its content.
-    fn item(&mut self, depth: usize) -> Result<&'a [u8], Fault> {
+    pub(crate) fn item(&mut self, depth: usize) -> Result<&'a [u8], Fault> {
         self.elements_left = self.elements_left.checked_sub(1).ok_or(Fault::Limit)?;
         let header = self.header()?;
         if header.tag != ITEM {

@@ -42,6 +42,10 @@
 //!
 //! **Writing**: [`write_ct_series`] makes CT images of any geometry, [`capture_file`] Secondary Captures, and [`nifti`] reads and writes NIfTI-1.
 //!
+//! **De-identification**: [`deidentify`] applies the Basic Application Level Confidentiality Profile (PS3.15 Annex E) with its
+//! options and leaves out what it cannot make safe; a [`DeidentificationKey`] gives the same pseudonyms again, and with it
+//! [`reidentify`] brings the originals back to the byte.
+//!
 //! ```
 //! use hilum_dicom::{CtSeriesDescription, Limits, Source, load, scan, write_ct_series};
 //! use hilum_volume::{Geometry, PatientPoint, Volume};
@@ -67,6 +71,7 @@ pub mod codes;
 mod colour;
 mod dataset;
 mod decimal;
+mod deidentify;
 mod error;
 mod frame;
 mod image;
@@ -100,6 +105,10 @@ mod write_capture;
 mod write_ct;
 
 pub use code::Code;
+pub use deidentify::{
+    Action, Change, DeidentificationKey, DeidentificationReport, Deidentified, DeidentifyOptions, LeftOut,
+    ProfileOption, deidentify, reidentify,
+};
 pub use error::{Error, Refusal};
 pub use key_objects::key_objects;
 pub use limits::Limits;

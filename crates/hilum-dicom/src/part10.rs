@@ -58,6 +58,20 @@ impl Layout {
         Some(Self { syntax: Syntax::native(encoding), start: 0 })
     }
 
+    /// The UID of the transfer syntax, as the file gives it or as its first element shows.
+    pub(crate) fn syntax_uid(&self, bytes: &[u8], limits: &Limits) -> String {
+        let meta = [132, 4, 0]
+            .into_iter()
+            .filter(|start| *start < self.start)
+            .find_map(|start| Dataset::parse_meta(&bytes[start..], limits).ok()?.0.text(tags::TRANSFER_SYNTAX_UID));
+        let by_encoding = match self.syntax.encoding {
+            Encoding { explicit: false, .. } => "1.2.840.10008.1.2",
+            Encoding { big_endian: true, .. } => "1.2.840.10008.1.2.2",
+            Encoding { .. } => "1.2.840.10008.1.2.1",
+        };
+        meta.unwrap_or_else(|| by_encoding.to_owned())
+    }
+
     /// Whether the file has neither preamble nor meta information.
     pub(crate) fn is_bare(&self) -> bool {
         self.start == 0

@@ -1,5 +1,6 @@
 //! Through the public API only.
 
+mod deidentification;
 mod flaws;
 mod foreign;
 mod geometry;
