@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// List, inspect, verify, import and export models
     Models(ModelsArguments),
+    /// Everyday work on DICOM files: look, check, convert, de-identify
+    Dicom(crate::dicom::DicomArguments),
     /// Print the JSON Schema of what Hilum writes
     Schema(SchemaArguments),
     /// Say what this machine has and lacks

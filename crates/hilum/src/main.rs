@@ -4,6 +4,8 @@ mod analyze;
 mod arguments;
 mod demo;
 mod device;
+mod dicom;
+mod dicom_deidentify;
 mod dicom_results;
 mod doctor;
 mod evaluate;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Train(a) => train::run(a, &progress),
         Command::Evaluate(a) => evaluate::run(a, &progress),
         Command::Models(a) => models::run(a, &progress),
+        Command::Dicom(a) => dicom::run(a, &progress),
         Command::Schema(a) => schema::run(a),
         Command::Doctor(a) => doctor::run(a),
     };

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod commands;
+mod dicom;
 mod refusals;
 
 use std::path::Path;
