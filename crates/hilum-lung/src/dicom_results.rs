@@ -35,8 +35,12 @@ pub struct DicomInput<'a> {
     pub lobes: &'a LabelMap,
     /// How segmentations are written.
     pub form: SegmentationForm,
-    /// The report, a PDF without the patient's name.
+    /// The report, a PDF.
     pub pdf: Option<&'a [u8]>,
+    /// Its first page as a picture: rows and columns, RGB.
+    pub first_page: Option<([usize; 2], &'a [u8])>,
+    /// Whether report and page say who the patient is.
+    pub report_names_patient: bool,
     /// Key pictures in order, none of which shows who the patient is: caption, rows and columns, RGB.
     pub pictures: &'a [(String, [usize; 2], Vec<u8>)],
 }
@@ -79,8 +83,8 @@ mod own {
 }
 
 /// Makes the DICOM results of a study: `segmentation.dcm` (lungs, lobes, kinds of opacity), `lesions.dcm` (the largest
-/// lesions one by one), `measurements.dcm` (SR), `outlines.dcm` (presentation state), `key-images.dcm`, `report.dcm` (PDF)
-/// and `picture-1.dcm` and so on.
+/// lesions one by one), `measurements.dcm` (SR), `outlines.dcm` (presentation state), `key-images.dcm`, `report.dcm`
+/// (PDF), `summary.dcm` (its first page as a picture), and `picture-1.dcm` and so on.
 ///
 /// # Errors
 /// [`Error::Unwritable`] if maps and series do not fit each other.
@@ -97,14 +101,23 @@ pub fn dicom_results(context: &ResultContext<'_>, input: &DicomInput<'_>) -> Res
         Some(file) => results.files.push(("outlines.dcm".into(), file)),
         None => results.notes.push("No outlines were written: the slices cannot name their images.".into()),
     }
+    let on_report = if input.report_names_patient { BurnedIn::Identity } else { BurnedIn::Nothing };
     if let Some(pdf) = input.pdf {
-        let file = encapsulated_pdf(context, "Chest CT report (research use)", pdf, BurnedIn::Nothing)?;
+        let file = encapsulated_pdf(context, "Chest CT report (research use)", pdf, on_report)?;
         results.files.push(("report.dcm".into(), file));
     }
     let first_picture = results.files.len();
+    if let Some((shape, rgb)) = input.first_page {
+        let caption = format!("First page of the report. {RESEARCH_USE}");
+        let picture = ColourPicture { caption: &caption, shape, rgb, number: 1, burned_in: on_report };
+        results.files.push(("summary.dcm".into(), colour_capture(context, &picture)?));
+    }
     for (number, (caption, shape, rgb)) in (1..).zip(input.pictures) {
         let caption = format!("{caption} {RESEARCH_USE}");
-        let picture = ColourPicture { caption: &caption, shape: *shape, rgb, number, burned_in: BurnedIn::Nothing };
+        // The page comes first among the instances.
+        let instance = number + 1;
+        let picture =
+            ColourPicture { caption: &caption, shape: *shape, rgb, number: instance, burned_in: BurnedIn::Nothing };
         results.files.push((format!("picture-{number}.dcm"), colour_capture(context, &picture)?));
     }
     let pictures: Vec<&ResultFile> = results.files[first_picture..].iter().map(|(_, file)| file).collect();

@@ -76,9 +76,10 @@ impl Language {
         format!("{}{NO_BREAK}ml", self.measure(ml))
     }
 
-    /// A percentage, with its sign: one decimal below ten, none above, and never `0 %` for what is there.
+    /// A percentage, with its sign apart (SI brochure, 5.4.7): one decimal below ten, none above, and never `0 %` for what is
+    /// there.
     pub(crate) fn percent(self, percent: f64) -> String {
-        let gap = if self == Self::English { String::new() } else { NO_BREAK.to_string() };
+        let gap = NO_BREAK;
         if percent > 0.0 && percent < 0.1 {
             format!("<{NO_BREAK}{}{gap}%", self.number(0.1, 1))
         } else {
@@ -119,9 +120,9 @@ mod tests {
 
     #[test]
     fn a_trace_is_never_written_as_nothing() {
-        assert_eq!(English.percent(0.03), "<\u{a0}0.1%");
-        assert_eq!(English.percent(0.0), "0%");
-        assert_eq!(English.percent(9.96), "10%");
+        assert_eq!(English.percent(0.03), "<\u{a0}0.1\u{a0}%");
+        assert_eq!(English.percent(0.0), "0\u{a0}%");
+        assert_eq!(English.percent(9.96), "10\u{a0}%");
         assert_eq!(German.percent(3.04), "3,0\u{a0}%");
         assert_eq!(English.millilitres(0.02), "<\u{a0}0.1\u{a0}ml");
         assert_eq!(English.millilitres(412.3), "412\u{a0}ml");

@@ -3,6 +3,7 @@
 mod flow;
 mod ink;
 mod paper;
+mod raster;
 mod table;
 mod tags;
 
@@ -20,14 +21,19 @@ use krilla::text::{Font, TextDirection};
 use krilla::{Document as Pdf, SerializeSettings};
 
 use crate::ReportError;
-use crate::canvas::Rgb;
+use crate::canvas::{Canvas, Rgb};
 use crate::document::Document;
 use crate::font::Face;
 use paper::{Op, PAGE};
 
-/// The file.
-pub(crate) fn file(document: &Document) -> Result<Vec<u8>, ReportError> {
+/// The file, and its first page as a picture.
+pub(crate) fn file(document: &Document) -> Result<(Vec<u8>, Canvas), ReportError> {
     let pages = flow::laid_out(document);
+    let first_page = raster::drawn(&pages[0], &flow::pictures(document).collect::<Vec<_>>());
+    Ok((written(document, &pages)?, first_page))
+}
+
+fn written(document: &Document, pages: &[paper::Page]) -> Result<Vec<u8>, ReportError> {
     let fail = |reason: String| ReportError::Pdf { reason };
     let created = document.created.as_deref().and_then(date);
     let mut configuration = ConfigurationBuilder::new();
@@ -40,7 +46,7 @@ pub(crate) fn file(document: &Document) -> Result<Vec<u8>, ReportError> {
     let fonts = Fonts::new();
     let images = images(document).map_err(fail)?;
     let mut tree = tags::Tree::new(document.language.tag());
-    for page in &pages {
+    for page in pages {
         let settings = PageSettings::from_wh(PAGE[0], PAGE[1]).expect("A4 has a size");
         let mut sheet = pdf.start_page_with(settings);
         let mut surface = sheet.surface();
@@ -57,7 +63,7 @@ pub(crate) fn file(document: &Document) -> Result<Vec<u8>, ReportError> {
         sheet.finish();
     }
     pdf.set_tag_tree(tree.finish());
-    pdf.set_outline(outline(&pages));
+    pdf.set_outline(outline(pages));
     pdf.set_metadata(metadata(document, created));
     pdf.finish().map_err(|e| fail(format!("{e:?}")))
 }

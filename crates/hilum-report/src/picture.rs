@@ -52,6 +52,8 @@ pub(crate) struct Picture {
     pub(crate) size: [usize; 2],
     /// The file.
     pub(crate) png: Vec<u8>,
+    /// The same, to be drawn.
+    pub(crate) image: Canvas,
 }
 
 /// Draws all pictures of a study, in the order of the report.
@@ -233,6 +235,7 @@ impl Painter<'_> {
             alt,
             size: [canvas.width(), canvas.height()],
             png: canvas.png(),
+            image: canvas.clone(),
         }
     }
 

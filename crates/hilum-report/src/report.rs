@@ -34,8 +34,19 @@ pub struct ReportFiles {
     pub html: String,
     /// `report.pdf`.
     pub pdf: Vec<u8>,
+    /// The first page of the PDF, for viewers that show pictures but no documents.
+    pub first_page: PagePicture,
     /// Key pictures as PNG, with their file names (`axial-1.png`), in the order of the report.
     pub pictures: Vec<(String, Vec<u8>)>,
+}
+
+/// A page as a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PagePicture {
+    /// Rows and columns.
+    pub shape: [usize; 2],
+    /// Red, green and blue, row by row.
+    pub rgb: Vec<u8>,
 }
 
 /// Writes the report of one study.
@@ -71,9 +82,12 @@ pub fn write_report(input: &ReportInput) -> Result<ReportFiles, ReportError> {
         None => Vec::new(),
     };
     let document = content::document(input.findings, input.subject, &pictures, input.language);
+    let (pdf, page) = pdf::file(&document)?;
+    let first_page = PagePicture { shape: [page.height(), page.width()], rgb: page.pixels().concat() };
     Ok(ReportFiles {
         html: html::page(&document),
-        pdf: pdf::file(&document)?,
+        pdf,
+        first_page,
         pictures: pictures.into_iter().map(|p| (p.name, p.png)).collect(),
     })
 }

@@ -113,7 +113,7 @@ fn is_ours(name: &str) -> bool {
     let Some((stem, "png" | "dcm")) = name.rsplit_once('.') else { return false };
     let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
     let pictures = ["axial", "coronal", "coronal-mip", "sagittal", "rendering-front", "rendering-back"];
-    let dicom = ["segmentation", "lesions", "measurements", "outlines", "key-images", "report", "picture"];
+    let dicom = ["segmentation", "lesions", "measurements", "outlines", "key-images", "report", "summary", "picture"];
     pictures.contains(&stem) || dicom.contains(&stem)
 }
 

@@ -31,7 +31,16 @@ pub(crate) fn write(
     let context = ResultContext { origin, device: &device, created: &created };
     let pictures = report.pictures.iter().map(|(name, png)| decoded(name, png)).collect::<Result<Vec<_>>>()?;
     let form = SegmentationForm::Binary;
-    let input = DicomInput { findings, labels, lobes, form, pdf: Some(&report.pdf), pictures: &pictures };
+    let input = DicomInput {
+        findings,
+        labels,
+        lobes,
+        form,
+        pdf: Some(&report.pdf),
+        first_page: Some((report.first_page.shape, &report.first_page.rgb)),
+        report_names_patient: true,
+        pictures: &pictures,
+    };
     let results = dicom_results(&context, &input).context("the DICOM results could not be made")?;
     let folder = out.join("dicom");
     output::folder(&folder)?;

@@ -62,6 +62,8 @@ fn results(case: &Case, form: SegmentationForm) -> DicomResults {
         lobes: &case.lobes,
         form,
         pdf: Some(b"%PDF-1.7"),
+        first_page: Some(([2, 3], &[9; 18])),
+        report_names_patient: true,
         pictures: &[picture],
     };
     dicom_results(&context, &input).unwrap()
@@ -82,6 +84,7 @@ fn a_diseased_chest_has_every_result_however_it_was_scanned() {
             "measurements.dcm",
             "outlines.dcm",
             "report.dcm",
+            "summary.dcm",
             "picture-1.dcm",
             "key-images.dcm",
         ];
