@@ -58,7 +58,7 @@ fn an_opacity_too_small_to_list_is_called_a_trace() {
     findings.lesions.percent_of_lung = Some(0.02);
     let said = lead(&findings, Language::English);
     assert!(
-        said.starts_with("Only a trace of opacity (0.8~ml, <~0.1~% of the lung)") || said.contains("&lt;~0.1%"),
+        said.starts_with("Only a trace of opacity (0.8~ml, <~0.1~% of the lung)") || said.contains("&lt;~0.1~%"),
         "{said}"
     );
 }
