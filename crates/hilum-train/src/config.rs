@@ -13,6 +13,7 @@ use crate::folds::Folds;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::start::Start;
+use crate::supervision;
 
 /// Everything that decides what a training run does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,6 +197,7 @@ impl TrainConfig {
         if let Some(flaw) = self.loss.flaw() {
             return fail(flaw);
         }
+        supervision::with_heads(&graph, self.loss.deep_supervision.len())?;
         if let Some(flaw) = self.start.as_ref().and_then(|start| start.flaw(&graph)) {
             return fail(&flaw);
         }

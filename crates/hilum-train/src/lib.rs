@@ -43,6 +43,7 @@ mod plain;
 mod plot;
 mod run;
 mod start;
+mod supervision;
 mod trainee;
 mod validation;
 

@@ -20,11 +20,22 @@ pub struct Loss {
     /// Weight of the boundary loss (Kervadec et al. 2019, doi:10.1016/j.media.2020.101851): the mean over known pixels of the
     /// probability times the distance to the outline of the truth, in units of [`BOUNDARY_PIXELS`], negative within it.
     pub boundary: f64,
+    /// Weights of the same loss, without the boundary, on the decoder's stages of half the resolution, a quarter, and so on,
+    /// beside 1 for the finest: deep supervision. None if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deep_supervision: Vec<f64>,
 }
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { cross_entropy: 1.0, focal_gamma: 0.0, overlap: 1.0, tversky: [0.5, 0.5], boundary: 0.0 }
+        Self {
+            cross_entropy: 1.0,
+            focal_gamma: 0.0,
+            overlap: 1.0,
+            tversky: [0.5, 0.5],
+            boundary: 0.0,
+            deep_supervision: Vec::new(),
+        }
     }
 }
 
@@ -33,6 +44,7 @@ impl Loss {
     pub(crate) fn flaw(&self) -> Option<&'static str> {
         let weights = [self.cross_entropy, self.overlap, self.boundary];
         let all = [self.focal_gamma, self.tversky[0], self.tversky[1]].into_iter().chain(weights);
+        let all = all.chain(self.deep_supervision.iter().copied());
         if all.into_iter().any(|value| !value.is_finite() || value < 0.0) {
             return Some("loss: weights and exponents are 0 or more");
         }

@@ -10,7 +10,7 @@ use hilum_nn::{Graph, NodeId, Op, Weights};
 use crate::kernels::Shape;
 use crate::loss::{self, Loss, LossParts, Target};
 use crate::normalisation::{NormKind, Together};
-use crate::{TrainDevice, TrainError, fast, plain};
+use crate::{TrainDevice, TrainError, fast, plain, supervision};
 
 /// What one step yields.
 pub(crate) struct StepResult {
@@ -69,7 +69,7 @@ pub(crate) fn initial_weights(graph: &Graph, seed: u64) -> Weights {
                     Op::ConvTranspose { .. } => parameter.shape[0],
                     _ => parameter.shape[1..].iter().product(),
                 };
-                let is_output = graph.output() == NodeId(index + 1);
+                let is_output = graph.output() == NodeId(index + 1) || supervision::is_head(layer);
                 let deviation = (2.0 / fan_in as f32).sqrt() * if is_output { 0.1 } else { 1.0 };
                 (0..count).map(|_| deviation * normal(&mut random)).collect()
             }
@@ -116,12 +116,22 @@ pub(crate) fn step(
 
 /// The run of a pass, its loss, and the way back.
 fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target, loss: &Loss) -> StepResult {
-    let logits = pass.run(images);
-    let values: Vec<f32> = logits.clone().into_data().try_into_vec().expect("logits are f32");
-    let (loss, slope) = loss::masked(loss, &values, target);
-    // d(loss)/d(logits) is known in closed form, so the tape starts at `sum(logits * slope)`, whose gradient is it.
-    let slope = Tensor::<5>::from_data(TensorData::new(slope, logits.dims()), &logits.device());
-    let gradients = (logits * slope).sum().backward();
+    let mut outputs = pass.run(images).into_iter();
+    let finest = outputs.next().expect("a network has an output");
+    let [.., slices, rows, columns] = finest.dims();
+    let total_weight = 1.0 + loss.deep_supervision.iter().sum::<f64>();
+    let (mut parts, mut tape) = slopes(finest, target, loss, 1.0 / total_weight);
+    parts.total /= total_weight;
+    for (head, weight) in outputs.zip(&loss.deep_supervision) {
+        let size = [slices, rows, columns];
+        let block = std::array::from_fn(|a| size[a] / head.dims()[2 + a]);
+        let coarse = supervision::shrunk(target, size, block);
+        let (of_head, on_tape) = slopes(head, &coarse, loss, weight / total_weight);
+        parts.total += of_head.total * weight / total_weight;
+        tape = tape + on_tape;
+    }
+    let loss = parts;
+    let gradients = tape.backward();
     let mut result = Weights::new();
     for (name, shape, tensor) in std::mem::take(&mut pass.parameters) {
         let gradient = match tensor {
@@ -134,11 +144,23 @@ fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target, loss: &Loss) ->
     StepResult { loss, gradients: result, statistics: std::mem::take(&mut pass.statistics) }
 }
 
+/// The loss of logits, and where the tape starts: d(loss)/d(logits) is known in closed form, so it is `sum(logits * slope)`, whose
+/// gradient is it, times `weight`.
+fn slopes(logits: Tensor<5>, target: &Target, loss: &Loss, weight: f64) -> (LossParts, Tensor<1>) {
+    let values: Vec<f32> = logits.clone().into_data().try_into_vec().expect("logits are f32");
+    let (parts, mut slope) = loss::masked(loss, &values, target);
+    if weight != 1.0 {
+        slope.iter_mut().for_each(|slope| *slope *= weight as f32);
+    }
+    let slope = Tensor::<5>::from_data(TensorData::new(slope, logits.dims()), &logits.device());
+    (parts, (logits * slope).sum())
+}
+
 /// Logits `[n, c, rows, columns]` with the stored statistics: what the engine must agree with.
 #[cfg(test)]
 pub(crate) fn predict(graph: &Graph, weights: &Weights, images: &Images) -> Vec<f32> {
     let mut pass = Pass::new(graph, weights, Mode::Infer, TrainDevice::Cpu).expect("there is always a processor");
-    pass.run(images).into_data().try_into_vec().expect("logits are f32")
+    pass.run(images).swap_remove(0).into_data().try_into_vec().expect("logits are f32")
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -176,7 +198,8 @@ impl<'a> Pass<'a> {
         Ok(Self { graph, weights, mode, device, fast, frozen, parameters: Vec::new(), statistics: Weights::new() })
     }
 
-    fn run(&mut self, images: &Images) -> Tensor<5> {
+    /// The logits, and those of the heads of deep supervision.
+    fn run(&mut self, images: &Images) -> Vec<Tensor<5>> {
         let input = Tensor::from_data(TensorData::new(images.data.clone(), images.shape), &self.device);
         let mut values: Vec<Option<Tensor<5>>> = vec![Some(input)];
         let mut last_use = vec![0; self.graph.nodes().len() + 1];
@@ -193,7 +216,8 @@ impl<'a> Pass<'a> {
             let result = self.layer(index, inputs);
             values.push(Some(result));
         }
-        values[self.graph.output().0].take().expect("the output is computed")
+        let outputs = [self.graph.output()].into_iter().chain(supervision::heads(self.graph));
+        outputs.map(|id| values[id.0].take().expect("outputs are computed and read by nobody else")).collect()
     }
 
     fn layer(&mut self, index: usize, mut inputs: Vec<Tensor<5>>) -> Tensor<5> {
@@ -466,6 +490,33 @@ mod tests {
                     assert!((a - b).abs() < 2e-3 * largest, "{name}: {a} and {b}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn coarser_heads_teach_too() {
+        let graph = unet(Dims::Two, Stem::Full, Norm::Instance, Activation::LeakyRelu);
+        let graph = supervision::with_heads(&graph, 1).unwrap();
+        let images = images([1, 16, 16]);
+        let mut weights = initial_weights(&graph, 1);
+        weights.iter_mut().flat_map(|(_, values)| values).for_each(|v| *v += 0.01);
+        let truth: Vec<f32> = (0..2 * 3 * 256).map(|i| f32::from(u8::from(i / 3 % 16 < 9))).collect();
+        let known = vec![1.0; truth.len()];
+        let target = Target { batch: 2, channels: 3, pixels: 256, truth, known, distance: vec![] };
+        let loss = Loss { deep_supervision: vec![0.6], ..Loss::default() };
+        let step = |weights: &Weights| {
+            step(&graph, weights, &images, &target, Learning { loss: &loss, ..learning() }).unwrap()
+        };
+        let result = step(&weights);
+        for name in ["deep1.weight", "deep1.bias", "head.weight", "up1.norm1.weight", "down0.norm0.bias"] {
+            let at = |by: f32| {
+                let mut moved = weights.clone();
+                moved.iter_mut().find(|(n, _)| *n == name).unwrap().1[1] += by;
+                step(&moved).loss.total
+            };
+            let numeric = (at(4e-3) - at(-4e-3)) / 8e-3;
+            let found = f64::from(result.gradients.get(name).unwrap().data[1]);
+            assert!((numeric - found).abs() < 1e-3 + 0.05 * found.abs(), "{name}: {numeric}, {found}");
         }
     }
 

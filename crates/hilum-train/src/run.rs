@@ -14,7 +14,7 @@ use crate::curve::{Curve, Row};
 use crate::network::{self, Learning, StepResult};
 use crate::optimizer::{self, Moments};
 use crate::validation::{self, Measured};
-use crate::{TrainDevice, TrainError};
+use crate::{TrainDevice, TrainError, supervision};
 
 /// How far a run is, once per step.
 #[derive(Clone, Debug)]
@@ -159,7 +159,7 @@ fn run_with(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
     std::fs::create_dir_all(run_dir).map_err(TrainError::file(run_dir))?;
-    let graph = config.network.graph()?;
+    let graph = supervision::with_heads(&config.network.graph()?, config.loss.deep_supervision.len())?;
     let identity = identity(config);
     let mut state = match checkpoint::load(&run_dir.join(CHECKPOINT), &identity)? {
         Some(state) => state,
@@ -289,8 +289,9 @@ impl RunFiles<'_> {
     }
 
     fn export(&self, weights: &Weights, state: &State) -> Result<Model, TrainError> {
-        let card = export_card(self.config, weights, &self.summary(state), self.run_dir)?;
-        Ok(Model { card, graph: self.config.network.graph()?, weights: weights.clone() })
+        let weights = supervision::without_heads(weights);
+        let card = export_card(self.config, &weights, &self.summary(state), self.run_dir)?;
+        Ok(Model { card, graph: self.config.network.graph()?, weights })
     }
 
     fn summary(&self, state: &State) -> Summary {
@@ -307,7 +308,15 @@ impl RunFiles<'_> {
 
 /// A hash of what must stay the same when a run is resumed. Length and checkpoints may change.
 fn identity(config: &TrainConfig) -> String {
-    let fixed = (config.seed, &config.network, &config.data, &config.split, &config.schedule.size, &config.start);
+    let fixed = (
+        config.seed,
+        &config.network,
+        &config.data,
+        &config.split,
+        &config.schedule.size,
+        &config.start,
+        config.loss.deep_supervision.len(),
+    );
     sha256_hex(&serde_json::to_vec(&fixed).expect("plain data serialises"))
 }
 

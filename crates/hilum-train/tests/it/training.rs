@@ -59,7 +59,9 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
     config.schedule.validation = Some(Validation { every: 3, patience: None });
     config.split.train.retain(|patient| patient != "p4");
     config.split.validation = vec!["p4".into()];
-    config.loss = Loss { focal_gamma: 1.0, boundary: 0.1, ..Loss::default() };
+    config.network.channels = vec![8, 12, 16];
+    config.card.input.size_divisor = [1, 8, 8];
+    config.loss = Loss { focal_gamma: 1.0, boundary: 0.1, deep_supervision: vec![0.5], ..Loss::default() };
     let whole = folder.path().join("whole");
     run(&config, folder.path(), &whole, &RunOptions::default(), &mut |_| ()).unwrap();
     let killed = folder.path().join("killed");
