@@ -5,6 +5,7 @@ mod onnx;
 mod python;
 mod special;
 mod tidy;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +38,8 @@ enum Task {
     Arm,
     /// Hilum against its peers in turns; writes docs/performance.md.
     Bench(bench::BenchArguments),
+    /// What starting from another model is worth, by the number of cases; writes docs/transfer.md. About an hour on two cores.
+    Transfer(transfer::TransferArguments),
 }
 
 fn main() -> Result<()> {
@@ -58,6 +61,7 @@ fn main() -> Result<()> {
         Task::Sanitize => special::sanitize(&root)?,
         Task::Arm => special::arm(&root)?,
         Task::Bench(arguments) => bench::bench(&root, arguments)?,
+        Task::Transfer(arguments) => transfer::transfer(&root, &arguments)?,
     }
     eprintln!("done in {:.0} s", started.elapsed().as_secs_f64());
     Ok(())

@@ -33,7 +33,8 @@ pub struct LesionRules {
     pub vessel_radius_mm: f64,
     /// Parenchyma below this HU is aerated.
     pub aerated_below_hu: i16,
-    /// Probability from which parenchyma is lesion.
+    /// Probability from which parenchyma is lesion. Firmer than the threshold of the network's card, which is that of its Dice
+    /// on 8-bit slices that all hold lesions: in whole scans most slices hold none.
     pub probability: f32,
     /// Every lesion reaches this probability somewhere.
     pub probability_peak: f32,
