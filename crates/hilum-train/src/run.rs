@@ -252,7 +252,7 @@ fn begin(
     let origin = serde_json::json!({
         "program": concat!("hilum-train ", env!("CARGO_PKG_VERSION")),
         "device": device.name(),
-        "kernels": hilum_nn::available_kernels().first().map(|kernel| format!("{kernel:?}")),
+        "kernels": hilum_nn::available_kernels().first().map(|kernel| kernel.name),
         "data_sha256": sampler.hashes(),
         "started_from": transfer,
     });
