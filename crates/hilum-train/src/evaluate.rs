@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Mutex;
 
-use hilum_nn::{EngineOptions, Model, Runtime, run_slices};
+use hilum_nn::{EngineOptions, Model, Runtime, run_slices, sha256_hex};
 use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,9 @@ pub struct ChannelSummary {
     pub channel: String,
     /// Of the patients' Dice.
     pub dice: Option<MeanSd>,
+    /// 95 % interval of the mean of the patients' Dice, by bootstrap over patients; `None` for fewer than two.
+    #[serde(default)]
+    pub dice_95: Option<[f64; 2]>,
     /// Over all slices of all patients that show the structure in truth or prediction, each counting the same.
     pub slice_dice: Option<MeanSd>,
     /// Of the patients' sensitivity.
@@ -163,6 +166,104 @@ pub fn evaluate_on(
     options: &EvaluateOptions,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<Evaluation, TrainError> {
+    let pool = measure(runtime, layout, folder, model, options, progress)?;
+    let card = &model.card;
+    Ok(pool.evaluation(folder, [&card.name, &card.version, &card.weights.sha256], protocol(options), options))
+}
+
+/// Cross-validation: every model is measured on the patients that its own split holds out, and all of them are put together as
+/// if one model had been measured. Patients of the set that no fold holds out are left out.
+///
+/// # Errors
+/// [`TrainError::Leakage`] if two folds hold out one patient, or a fold learned from one it holds out; otherwise as [`evaluate`].
+pub fn cross_validate(
+    folds: &[(Model, Split)],
+    layout: Layout,
+    folder: &Path,
+    options: &EvaluateOptions,
+    progress: &(dyn Fn(f32) + Sync),
+) -> Result<Evaluation, TrainError> {
+    let mut pool = Pool::default();
+    let mut hashes = String::new();
+    for (at, (model, split)) in folds.iter().enumerate() {
+        split.check()?;
+        let options = EvaluateOptions { split: Some((split.clone(), Side::HoldOut)), ..options.clone() };
+        let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
+        let engine = model.engine(EngineOptions { precision: model.precision(), ..engine_options })?;
+        let report = |share: f32| progress((at as f32 + share) / folds.len() as f32);
+        pool.join(measure(&engine, layout, folder, model, &options, &report)?)?;
+        hashes.push_str(&model.card.weights.sha256);
+    }
+    let Some((first, _)) = folds.first() else {
+        return Err(TrainError::NoCases("there are no folds".into()));
+    };
+    let mut lines = protocol(options);
+    lines.push(format!(
+        "{} models, each measured on patients that it never learned from; the hash is that of their hashes.",
+        folds.len()
+    ));
+    let name = format!("{}, {} folds", first.card.name, folds.len());
+    Ok(pool.evaluation(folder, [&name, &first.card.version, &sha256_hex(hashes.as_bytes())], lines, options))
+}
+
+/// What was measured of some patients.
+#[derive(Default)]
+struct Pool {
+    patients: Vec<PatientResult>,
+    /// Dice of every slice that counts, by channel.
+    slice_dice: [Vec<f64>; CHANNELS.len()],
+    /// Place of the patient, predicted area and truth of every slice.
+    detection: Vec<(usize, f64, bool)>,
+}
+
+impl Pool {
+    /// Adds patients that are not there yet.
+    fn join(&mut self, other: Self) -> Result<(), TrainError> {
+        if let Some(twice) = other.patients.iter().find(|p| self.patients.iter().any(|own| own.patient == p.patient)) {
+            return Err(TrainError::Leakage(twice.patient.clone()));
+        }
+        let before = self.patients.len();
+        self.detection.extend(other.detection.into_iter().map(|(at, area, truth)| (before + at, area, truth)));
+        self.patients.extend(other.patients);
+        for (own, other) in self.slice_dice.iter_mut().zip(other.slice_dice) {
+            own.extend(other);
+        }
+        Ok(())
+    }
+
+    fn evaluation(
+        self,
+        folder: &Path,
+        [model, version, sha256]: [&str; 3],
+        protocol: Vec<String>,
+        options: &EvaluateOptions,
+    ) -> Evaluation {
+        let Self { mut patients, slice_dice, detection } = self;
+        let slice_detection = detect(&detection, patients.len(), options);
+        patients.sort_by(|a, b| a.patient.cmp(&b.patient));
+        let channels = CHANNELS.iter().zip(slice_dice);
+        let summary = channels.filter_map(|(name, dice)| summarise(name, &patients, dice, options.resamples)).collect();
+        Evaluation {
+            data_set: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            model: model.into(),
+            version: version.into(),
+            sha256: sha256.into(),
+            protocol,
+            slice_detection,
+            patients,
+            summary,
+        }
+    }
+}
+
+fn measure(
+    runtime: &dyn Runtime,
+    layout: Layout,
+    folder: &Path,
+    model: &Model,
+    options: &EvaluateOptions,
+    progress: &(dyn Fn(f32) + Sync),
+) -> Result<Pool, TrainError> {
     let channels = channel_indices(model)?;
     let reading = Reading {
         prefix: options.prefix.clone(),
@@ -181,9 +282,7 @@ pub fn evaluate_on(
     for case in &cases {
         patients.entry(case.patient()).or_default().push(case);
     }
-    let mut results = Vec::new();
-    let mut slice_dice = vec![Vec::new(); CHANNELS.len()];
-    let mut detection = Vec::new();
+    let mut pool = Pool::default();
     let mut done = 0;
     for (index, (patient, volumes)) in patients.iter().enumerate() {
         let mut measured = Measured::default();
@@ -197,29 +296,19 @@ pub fn evaluate_on(
             done += 1;
             progress(done as f32 / cases.len() as f32);
         }
-        for (all, of_patient) in slice_dice.iter_mut().zip(&measured.slice_dice) {
+        for (all, of_patient) in pool.slice_dice.iter_mut().zip(&measured.slice_dice) {
             all.extend(of_patient.iter().copied());
         }
-        detection.extend(measured.detection.iter().map(|(area, positive)| (index, *area, *positive)));
+        pool.detection.extend(measured.detection.iter().map(|(area, positive)| (index, *area, *positive)));
         let channels = measured.channels();
-        results.push(PatientResult {
+        pool.patients.push(PatientResult {
             patient: (*patient).to_string(),
             volumes: volumes.len(),
             slices: count,
             channels,
         });
     }
-    let summary = CHANNELS.iter().zip(slice_dice).filter_map(|(name, dice)| summarise(name, &results, dice)).collect();
-    Ok(Evaluation {
-        data_set: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-        model: model.card.name.clone(),
-        version: model.card.version.clone(),
-        sha256: model.card.weights.sha256.clone(),
-        protocol: protocol(options),
-        slice_detection: detect(&detection, results.len(), options),
-        patients: results,
-        summary,
-    })
+    Ok(pool)
 }
 
 /// Output channel of the model for each of [`CHANNELS`].
@@ -370,13 +459,17 @@ fn mask(data: Vec<bool>, shape: [usize; 3], spacing_mm: [f64; 3]) -> Mask {
     Volume::new(geometry, data).expect("slices of one scan have one size")
 }
 
-fn summarise(name: &str, patients: &[PatientResult], slice_dice: Vec<f64>) -> Option<ChannelSummary> {
+fn summarise(name: &str, patients: &[PatientResult], slice_dice: Vec<f64>, resamples: usize) -> Option<ChannelSummary> {
     let results: Vec<&ChannelResult> =
         patients.iter().flat_map(|p| p.channels.iter().filter(|result| result.channel == name)).collect();
     let of = |part: fn(&ChannelResult) -> Option<f64>| MeanSd::of(results.iter().filter_map(|result| part(result)));
     (!results.is_empty()).then(|| ChannelSummary {
         channel: name.to_string(),
         dice: of(|r| Some(r.dice)),
+        dice_95: bootstrap_95(results.len(), resamples, 1, |drawn| {
+            Some(drawn.iter().map(|at| results[*at].dice).sum::<f64>() / drawn.len() as f64)
+        })
+        .filter(|_| results.len() > 1),
         slice_dice: MeanSd::of(slice_dice),
         sensitivity: of(|r| r.sensitivity),
         precision: of(|r| r.precision),
@@ -454,6 +547,16 @@ impl Evaluation {
         for s in &self.summary {
             let values = [s.dice, s.slice_dice, s.sensitivity, s.precision, s.volume_error, s.surface_dice, s.hd95_mm];
             line(&mut text, "mean ± sd", &s.channel, values.map(cell));
+        }
+        for s in &self.summary {
+            if let Some([low, high]) = s.dice_95 {
+                writeln!(
+                    text,
+                    "mean Dice of {}: 95 % interval {low:.3} to {high:.3} (bootstrap over patients)",
+                    s.channel
+                )
+                .expect("strings grow");
+            }
         }
         if let Some(d) = &self.slice_detection {
             let range =

@@ -21,6 +21,7 @@ mod cache;
 mod card;
 mod cases;
 mod checkpoint;
+mod compare;
 mod config;
 mod curve;
 mod device;
@@ -50,11 +51,13 @@ mod validation;
 pub use augment::{Augmentation, Example, example};
 pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Case, Known, Layout, Reading, Slice, list, read};
+pub use compare::{Comparison, compare, comparison_table};
 pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig, Validation};
 pub use device::TrainDevice;
 pub use error::TrainError;
 pub use evaluate::{
-    ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, evaluate, evaluate_on,
+    ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, cross_validate, evaluate,
+    evaluate_on,
 };
 pub use folds::Folds;
 pub use int8::measure_int8;

@@ -186,10 +186,16 @@ pub(crate) struct EvaluateArguments {
     /// Training configuration whose held-out patients are measured; otherwise all patients
     #[arg(long, value_name = "FILE")]
     pub(crate) split: Option<PathBuf>,
+    /// Compare with this model on the same patients: paired differences with interval and an exact test
+    #[arg(long, value_name = "CARD", conflicts_with = "folds")]
+    pub(crate) against: Option<PathBuf>,
+    /// Cross-validation: run folders of `hilum train --fold`, each measured on the patients it held out, put together
+    #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["model", "split"])]
+    pub(crate) folds: Vec<PathBuf>,
     /// Also write the result as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) out: Option<PathBuf>,
-    /// Threads to use; otherwise all cores
+    /// Threads to use; 0 or nothing for all cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
     #[command(flatten)]

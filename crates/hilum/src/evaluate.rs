@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use hilum_lung::{LesionNetwork, analyze};
-use hilum_train::{EvaluateOptions, Layout, Side, Split, TrainConfig};
+use hilum_nn::Model;
+use hilum_train::{EvaluateOptions, Layout, Side, Split, TrainConfig, compare, comparison_table};
 
 use crate::arguments::EvaluateArguments;
 use crate::outcome::{Refused, WrongUsage};
@@ -18,12 +19,19 @@ const SLICE_LABELS: &str = "slice_labels.csv";
 
 pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<()> {
     let threads = machine::set_threads(arguments.threads)?;
-    let model = models::load(arguments.model.as_deref())?;
-    let runtime = device::open(&model, &arguments.device, threads)?;
     let folder = &arguments.dataset;
     if !folder.is_dir() {
         return Err(WrongUsage(format!("there is no folder {}", folder.display())).into());
     }
+    let report = |fraction| progress.report("evaluating", fraction);
+    let options = EvaluateOptions { threads, ..EvaluateOptions::default() };
+    if !arguments.folds.is_empty() {
+        let folds = arguments.folds.iter().map(|run| fold(run)).collect::<Result<Vec<_>>>()?;
+        let evaluation = hilum_train::cross_validate(&folds, layout(folder)?, folder, &options, &report)?;
+        return finish(arguments, progress, &evaluation.table(), &serde_json::to_value(&evaluation)?);
+    }
+    let model = models::load(arguments.model.as_deref())?;
+    let runtime = device::open(&model, &arguments.device, threads)?;
     let (table, json) = if folder.join(SLICE_LABELS).is_file() {
         let network = LesionNetwork::on(runtime, model.card)?;
         whole_scans(folder, &network, progress)?
@@ -32,19 +40,37 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         if split.is_none() {
             progress.say("All patients are measured, those the model may have learned from too; --split names others.");
         }
-        let options =
-            EvaluateOptions { split: split.map(|s| (s, Side::HoldOut)), threads, ..EvaluateOptions::default() };
-        let report = |fraction| progress.report("evaluating", fraction);
+        let options = EvaluateOptions { split: split.map(|s| (s, Side::HoldOut)), ..options };
         let evaluation =
             hilum_train::evaluate_on(runtime.as_ref(), layout(folder)?, folder, &model, &options, &report)?;
-        (evaluation.table(), serde_json::to_value(&evaluation)?)
+        let (mut table, mut json) = (evaluation.table(), serde_json::to_value(&evaluation)?);
+        if let Some(other) = &arguments.against {
+            let other = models::load(Some(other))?;
+            let runtime = device::open(&other, &arguments.device, threads)?;
+            let other = hilum_train::evaluate_on(runtime.as_ref(), layout(folder)?, folder, &other, &options, &report)?;
+            let comparison = compare(&evaluation, &other, options.resamples);
+            table = format!("{table}\n{}\n{}", other.table(), comparison_table(&comparison));
+            json["against"] = serde_json::to_value(&other)?;
+            json["comparison"] = serde_json::to_value(&comparison)?;
+        }
+        (table, json)
     };
+    finish(arguments, progress, &table, &json)
+}
+
+fn finish(arguments: &EvaluateArguments, progress: &Progress, table: &str, json: &serde_json::Value) -> Result<()> {
     progress.finish();
     print!("{table}");
     if let Some(out) = &arguments.out {
-        output::write(out, (serde_json::to_string_pretty(&json)? + "\n").as_bytes())?;
+        output::write(out, (serde_json::to_string_pretty(json)? + "\n").as_bytes())?;
     }
     Ok(())
+}
+
+/// The model of a run and the split it learned by.
+fn fold(run: &Path) -> Result<(Model, Split)> {
+    let card = run.join("card.toml");
+    Ok((models::load(Some(&card))?, read_split(&run.join("config.toml"))?))
 }
 
 /// The layout of a data set, by the files in it.
@@ -53,12 +79,18 @@ pub(crate) fn layout(folder: &Path) -> Result<Layout> {
         let mut files = std::fs::read_dir(folder)?.filter_map(Result::ok);
         Ok(files.any(|f| f.file_name().to_string_lossy().ends_with("_image.nii.gz")))
     };
+    let has_folders = || {
+        let files = std::fs::read_dir(folder);
+        files.is_ok_and(|mut files| files.any(|f| f.is_ok_and(|f| f.path().is_dir())))
+    };
     if folder.join("volumes.csv").is_file() {
         Ok(Layout::Covid19CtSeg)
     } else if folder.join("GT_multiclass").is_dir() {
         Ok(Layout::CovidSemiSeg)
     } else if pairs()? {
         Ok(Layout::NiftiPairs)
+    } else if has_folders() {
+        Ok(Layout::DicomSeg)
     } else {
         Err(WrongUsage(format!("{} has none of the layouts that are read", folder.display())).into())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hilum_train::{
     EvaluateOptions, Folds, Loss, Method, Progress, RunOptions, Side, Start, TrainConfig, TrainError, Validation,
-    evaluate, read_model, run,
+    compare, comparison_table, cross_validate, evaluate, read_model, run,
 };
 
 use crate::synthetic;
@@ -168,4 +168,44 @@ fn folds_hold_every_patient_out_once() {
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
     config.split.folds = Some(Folds::Lists(vec![list(&["p0", "p1"]), list(&["p1", "p2"])]));
     assert!(matches!(config.fold(0, folder.path()), Err(TrainError::Leakage(_))));
+}
+
+#[test]
+fn folds_are_measured_together_and_a_patient_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("synthetic");
+    synthetic::write(&data, 4);
+    let mut config = synthetic::config(2);
+    let list = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
+    config.split.train.clear();
+    config.split.hold_out.clear();
+    config.split.folds = Some(Folds::Lists(vec![list(&["p0", "p3"]), list(&["p1", "p2"])]));
+    let fold = |k: usize| {
+        let config = config.fold(k, folder.path()).unwrap();
+        let run_dir = folder.path().join(format!("run{k}"));
+        run(&config, folder.path(), &run_dir, &RunOptions::default(), &mut |_| ()).unwrap();
+        (read_model(&run_dir.join("card.toml")).unwrap(), config.split)
+    };
+    let folds = [fold(0), fold(1)];
+    let layout = config.data[0].layout;
+    let options = EvaluateOptions::default();
+    let pooled = cross_validate(&folds, layout, &data, &options, &|_| ()).unwrap();
+    let names: Vec<&str> = pooled.patients.iter().map(|p| p.patient.as_str()).collect();
+    assert_eq!(names, ["p0", "p1", "p2", "p3"]);
+    for (model, split) in &folds {
+        let options = EvaluateOptions { split: Some((split.clone(), Side::HoldOut)), ..options.clone() };
+        let alone = evaluate(layout, &data, model, &options, &|_| ()).unwrap();
+        for patient in &alone.patients {
+            assert!(pooled.patients.contains(patient), "{}", patient.patient);
+        }
+    }
+    let [low, high] = pooled.summary[0].dice_95.unwrap();
+    let mean = pooled.summary[0].dice.unwrap().mean;
+    assert!(low <= mean && mean <= high);
+    let twice = [folds[0].clone(), folds[0].clone()];
+    assert!(matches!(cross_validate(&twice, layout, &data, &options, &|_| ()), Err(TrainError::Leakage(_))));
+
+    let same = compare(&pooled, &pooled, 100);
+    assert_eq!((same[0].mean, same[0].p_value, same[0].p_value_least), (0.0, 1.0, 0.125));
+    assert!(comparison_table(&same).contains("cannot decide"));
 }
