@@ -85,7 +85,16 @@ impl DeidentificationKey {
 
     /// The new UID for an old one, noted for the way back.
     pub(super) fn new_uid(&mut self, old: &str) -> String {
-        let digest = self.hash("uid", old.as_bytes());
+        self.uid_from(self.hash("uid", old.as_bytes()), old)
+    }
+
+    /// A new UID for one object of several that share an old one, by its content.
+    pub(super) fn own_uid(&mut self, old: &str, content: &[u8]) -> String {
+        let both = [old.as_bytes(), b"\0", content].concat();
+        self.uid_from(self.hash("shared uid", &both), old)
+    }
+
+    fn uid_from(&mut self, digest: [u8; 32], old: &str) -> String {
         let mut uuid = [0u8; 16];
         uuid.copy_from_slice(&digest[..16]);
         uuid[6] = 0x80 | (uuid[6] & 0x0f);

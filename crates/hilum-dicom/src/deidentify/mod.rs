@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use crate::code::is_uid;
 use crate::dataset::Dataset;
@@ -171,7 +172,7 @@ pub fn deidentify(
     let mut report =
         DeidentificationReport { method: method(&options.profile), files: items.len(), ..Default::default() };
     let (mut counts, mut patients, mut studies, mut seen) =
-        (rewrite::Counts::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        (rewrite::Counts::new(), BTreeSet::new(), BTreeSet::new(), Seen::default());
     let mut derived = false;
     // Files are read some at a time and in parallel; the key makes its entries one after the other.
     for group in items.chunks(16) {
@@ -245,6 +246,15 @@ fn warnings(options: &DeidentifyOptions, derived: bool) -> Vec<String> {
     warnings
 }
 
+/// What was there before.
+#[derive(Default)]
+struct Seen {
+    /// SOP Instance UIDs.
+    uids: BTreeSet<String>,
+    /// SHA-256 of data sets.
+    contents: BTreeSet<[u8; 32]>,
+}
+
 /// One object done.
 struct Done {
     file: Deidentified,
@@ -259,7 +269,7 @@ fn one(
     limits: &Limits,
     options: &DeidentifyOptions,
     key: &mut DeidentificationKey,
-    seen: &mut BTreeSet<String>,
+    seen: &mut Seen,
 ) -> Result<Done, LeftOut> {
     let layout = Layout::of(bytes, limits).map_err(LeftOut::Unread)?;
     let content = layout.content(bytes, limits).map_err(LeftOut::Unread)?;
@@ -274,7 +284,13 @@ fn one(
     for tag in [tags::STUDY_INSTANCE_UID, tags::SERIES_INSTANCE_UID] {
         uid(&dataset, tag)?;
     }
-    if !seen.insert(uid(&dataset, tags::SOP_INSTANCE_UID)?) {
+    // Objects that share a UID which should be unique get one each, by what is in them; the first keeps the one that references
+    // lead to. The same object again is left out.
+    let instance = uid(&dataset, tags::SOP_INSTANCE_UID)?;
+    let content_hash: [u8; 32] = Sha256::digest(&content).into();
+    let keeps_uids = options.profile.contains(&ProfileOption::RetainUids);
+    let is_shared = !seen.uids.insert(instance.clone());
+    if !seen.contents.insert(content_hash) || (is_shared && keeps_uids) {
         return Err(LeftOut::Repeated);
     }
     // Patients are told apart by their identifier, and by the study where there is none.
@@ -299,6 +315,15 @@ fn one(
     let mut rewritten = rewriter.rewrite(&content, encoding, 0).map_err(unread)?;
     let (counts, dates) = (std::mem::take(&mut rewriter.counts), rewriter.dates);
     declare(&mut rewritten, options, dates, encoding);
+    if is_shared {
+        let mut own = key.own_uid(&instance, &content_hash).into_bytes();
+        if own.len() % 2 == 1 {
+            own.push(0);
+        }
+        let own = element(tags::SOP_INSTANCE_UID, Some(*b"UI"), &own, encoding);
+        let place = rewritten.elements.iter_mut().find(|(tag, _)| *tag == tags::SOP_INSTANCE_UID);
+        place.expect("every object has a SOP Instance UID").1 = own;
+    }
     let new = join(rewritten.elements);
     let made = Dataset::parse(&new, encoding, limits).map_err(unread)?;
     let file = Deidentified {

@@ -31,8 +31,8 @@ pub enum LeftOut {
     /// An index of files; it would be wrong afterwards.
     #[error("a DICOMDIR: the names and values it lists are no longer true")]
     Directory,
-    /// Another object of the input has the same SOP Instance UID.
-    #[error("another object of the input has the same SOP Instance UID")]
+    /// The same object is in the input twice, or another has its SOP Instance UID and UIDs are to be kept.
+    #[error("the same object again, or another one under its SOP Instance UID while UIDs are to be kept")]
     Repeated,
 }
 

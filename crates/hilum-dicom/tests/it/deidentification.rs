@@ -308,3 +308,33 @@ fn what_cannot_be_made_safe_is_left_out_until_it_is_allowed() {
     let both = deidentify(&source(&[file]), &Limits::default(), &allowed, &mut key(), &mut |_| Ok(()));
     assert!(both.is_err(), "dates cannot both stay and move");
 }
+
+#[test]
+fn objects_that_share_a_uid_get_one_each_and_come_back() {
+    let mut files = series();
+    let uid = |file: &File| read(file).element(tags::SOP_INSTANCE_UID).unwrap().to_str().unwrap().into_owned();
+    let (first, second) = (uid(&files[0]), uid(&files[1]));
+    assert_eq!(first.len(), second.len(), "so that one can be written over the other");
+    let place =
+        |file: &File| (0..file.len()).filter(|at| file[*at..].starts_with(second.as_bytes())).collect::<Vec<_>>();
+    for at in place(&files[1]) {
+        files[1][at..at + second.len()].copy_from_slice(first.as_bytes());
+    }
+    files.truncate(2);
+    files.push(files[0].clone());
+    let mut kept = key();
+    let (out, report) = run(&files, &[], &mut kept);
+    assert_eq!((out.len(), report.left_out.values().sum::<usize>()), (2, 1), "{report:?}");
+    assert_ne!(out[0].sop_instance_uid, out[1].sop_instance_uid);
+    assert_eq!(
+        read(&out[1].bytes).meta().media_storage_sop_instance_uid.trim_end_matches('\0'),
+        out[1].sop_instance_uid
+    );
+    for (made, original) in out.iter().zip(&files) {
+        let back = reidentify(&made.bytes, &kept, &Limits::default()).unwrap();
+        assert_eq!(uid(&back.bytes), first);
+        let pixels = |file: &File| read(file).element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
+        assert_eq!(pixels(&back.bytes), pixels(original));
+    }
+    assert_eq!(run(&files, &[ProfileOption::RetainUids], &mut key()).0.len(), 1);
+}
