@@ -1,5 +1,6 @@
 //! `hilum dicom deidentify` and `hilum dicom reidentify`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -116,7 +117,7 @@ pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
     let mut key = if a.key.exists() { read_key(&a.key)? } else { new_key()? };
     let report =
         deidentify(&Source::from(a.input.as_path()), &Limits::default(), &a.options(), &mut key, &mut |file| {
-            give(&out, file)
+            give(&out, &file, &file.sop_instance_uid)
         });
     // Whatever was given out is in the key, even if the run broke off.
     write_key(&a.key, &key)?;
@@ -132,6 +133,7 @@ pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
 pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
     let key = read_key(&a.key)?;
     let (mut back, mut unknown) = (0usize, 0usize);
+    let mut given = BTreeMap::<String, usize>::new();
     let mut waiting = vec![a.input.clone()];
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
@@ -141,7 +143,14 @@ pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
         } else if path.extension().is_some_and(|e| e == "dcm") || path == a.input {
             match reidentify(&fs::read(&path).map_err(|e| unreadable(&e))?, &key, &Limits::default()) {
                 Ok(file) => {
-                    give(&a.out, file)?;
+                    // Originals may share a UID that should be unique.
+                    let before = given.entry(file.sop_instance_uid.clone()).or_default();
+                    let name = match before {
+                        0 => file.sop_instance_uid.clone(),
+                        n => format!("{}-{}", file.sop_instance_uid, *n + 1),
+                    };
+                    *before += 1;
+                    give(&a.out, &file, &name)?;
                     back += 1;
                 }
                 Err(reason) => {
@@ -158,11 +167,11 @@ pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
     Ok(())
 }
 
-/// Names are UIDs that were checked to be digits and dots.
-fn give(out: &Path, file: Deidentified) -> std::io::Result<()> {
+/// Names are made from UIDs that were checked to be digits and dots.
+fn give(out: &Path, file: &Deidentified, name: &str) -> std::io::Result<()> {
     let folder = out.join(&file.study_uid).join(&file.series_uid);
     fs::create_dir_all(&folder)?;
-    output::write(&folder.join(format!("{}.dcm", file.sop_instance_uid)), &file.bytes).map_err(std::io::Error::other)
+    output::write(&folder.join(format!("{name}.dcm")), &file.bytes).map_err(std::io::Error::other)
 }
 
 fn refused(error: Error) -> anyhow::Error {
