@@ -145,11 +145,11 @@ pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
                 Ok(file) => {
                     // Originals may share a UID that should be unique.
                     let before = given.entry(file.sop_instance_uid.clone()).or_default();
-                    let name = match before {
-                        0 => file.sop_instance_uid.clone(),
-                        n => format!("{}-{}", file.sop_instance_uid, *n + 1),
-                    };
                     *before += 1;
+                    let name = match *before {
+                        1 => file.sop_instance_uid.clone(),
+                        n => format!("{}-{n}", file.sop_instance_uid),
+                    };
                     give(&a.out, &file, &name)?;
                     back += 1;
                 }
