@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::cases::{self, CHANNELS, Case, Layout, Reading, Slice};
 use crate::config::{Side, Split};
+use crate::lesionwise::{FOUND_FROM_SHARE, LEAST_ML, LesionCounts};
 use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, surface_agreement};
 
 /// What to measure, and on whom.
@@ -97,6 +98,9 @@ pub struct ChannelResult {
     pub surface_dice: Option<f64>,
     /// 95th percentile of surface distance in mm, mean over scans.
     pub hd95_mm: Option<f64>,
+    /// Lesions one by one, of the lesion channel where the voxel size is known.
+    #[serde(default)]
+    pub lesions: Option<LesionCounts>,
 }
 
 /// Means over patients of one channel.
@@ -399,6 +403,7 @@ struct Measured {
     overlap: [Overlap; 3],
     slice_dice: [Vec<f64>; 3],
     surfaces: [Vec<SurfaceAgreement>; 3],
+    lesions: Option<LesionCounts>,
     /// Predicted lesion pixels and whether there is a lesion, of every slice.
     detection: Vec<(f64, bool)>,
 }
@@ -424,6 +429,9 @@ impl Measured {
                 let truth = stack(&mut volume.iter().map(|slice| slice.labels.as_slice()));
                 let predicted = stack(&mut predicted.iter().map(Vec::as_slice));
                 self.surfaces[channel].extend(surface_agreement(&predicted, &truth, options.surface_tolerance_mm));
+                if channel == LESION {
+                    self.lesions.get_or_insert_default().add(&predicted, &truth);
+                }
             }
         }
         for (slice, predicted) in volume.iter().zip(predicted) {
@@ -446,11 +454,15 @@ impl Measured {
                 volume_error: overlap.volume_error(),
                 surface_dice: mean(|s| s.surface_dice),
                 hd95_mm: mean(|s| s.hd95_mm),
+                lesions: self.lesions.filter(|_| channel == LESION),
             }
         };
         (0..CHANNELS.len()).filter(|channel| self.known[*channel]).map(result).collect()
     }
 }
+
+/// Place of lesion in [`CHANNELS`].
+const LESION: usize = 1;
 
 fn mask(data: Vec<bool>, shape: [usize; 3], spacing_mm: [f64; 3]) -> Mask {
     let axes = [PatientVector([0.0, 0.0, 1.0]), PatientVector([0.0, 1.0, 0.0]), PatientVector([1.0, 0.0, 0.0])];
@@ -515,6 +527,11 @@ fn protocol(options: &EvaluateOptions) -> Vec<String> {
             Side::Train => "Only patients the model was trained on: these numbers say nothing about others.".into(),
         });
     }
+    lines.push(format!(
+        "Lesions are connected parts of {LEAST_ML} ml or more; one is found if {:.0} % of its voxels are predicted, and a predicted one \
+         is a false alarm if less of it is true (Commowick 2018).",
+        100.0 * FOUND_FROM_SHARE
+    ));
     lines.push(format!("Surface Dice counts surface voxels within {} mm.", options.surface_tolerance_mm));
     match options.spacing_mm {
         Some(mm) => lines.push(format!("Where the set does not tell its voxel size, {mm:?} mm is assumed.")),
@@ -547,6 +564,15 @@ impl Evaluation {
         for s in &self.summary {
             let values = [s.dice, s.slice_dice, s.sensitivity, s.precision, s.volume_error, s.surface_dice, s.hd95_mm];
             line(&mut text, "mean ± sd", &s.channel, values.map(cell));
+        }
+        let counted = |p: &PatientResult| p.channels.iter().find_map(|c| c.lesions);
+        for (patient, lesions) in self.patients.iter().filter_map(|p| Some((&p.patient, counted(p)?))) {
+            let LesionCounts { scans, truth, found, false_alarms } = lesions;
+            writeln!(
+                text,
+                "lesions of {patient}: {found} of {truth} found, {false_alarms} false alarms in {scans} scan(s)"
+            )
+            .expect("strings grow");
         }
         for s in &self.summary {
             if let Some([low, high]) = s.dice_95 {

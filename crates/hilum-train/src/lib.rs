@@ -34,6 +34,7 @@ mod inserted;
 mod int8;
 mod kernels;
 mod layouts;
+mod lesionwise;
 mod loss;
 mod metrics;
 mod network;
@@ -61,6 +62,7 @@ pub use evaluate::{
 };
 pub use folds::Folds;
 pub use int8::measure_int8;
+pub use lesionwise::LesionCounts;
 pub use loss::{BOUNDARY_PIXELS, Loss};
 pub use metrics::{
     Decision, MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, decision, percentile, surface_agreement,
