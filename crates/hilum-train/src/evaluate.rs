@@ -1,19 +1,20 @@
 //! Measuring a model on a labelled data set, patient by patient.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::Path;
-use std::sync::Mutex;
 
-use hilum_nn::{EngineOptions, Model, Runtime, run_slices, sha256_hex};
+use hilum_nn::{EngineOptions, Model, Runtime, sha256_hex};
 use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::agreement::{Agreement, Detection};
+use crate::calibration::{LogitHistogram, Reliability, volume_offset};
 use crate::cases::{self, CHANNELS, Case, Layout, Reading, Slice};
 use crate::config::{Side, Split};
 use crate::lesionwise::{FOUND_FROM_SHARE, LEAST_ML, LesionCounts};
-use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, surface_agreement};
+use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, bootstrap_95, surface_agreement};
+use crate::predict::{LESION, Prediction, Predictor};
 
 /// What to measure, and on whom.
 #[derive(Clone, Debug)]
@@ -62,8 +63,46 @@ pub struct Evaluation {
     pub patients: Vec<PatientResult>,
     /// Mean over patients of every channel.
     pub summary: Vec<ChannelSummary>,
-    /// Telling slices with lesion from those without, where the set has both.
+    /// Telling slices with lesion from those without by the predicted area, where the set has both.
     pub slice_detection: Option<Detection>,
+    /// How far the probabilities of single voxels can be believed, of every channel.
+    #[serde(default)]
+    pub calibration: Vec<ChannelCalibration>,
+    /// Where the true lesion volume of unseen patients lies, if they are like these.
+    #[serde(default)]
+    pub lesion_interval: Option<VolumeInterval>,
+    /// The predicted share of the lungs that is lesion against the labelled one, patient by patient, where lungs are labelled.
+    #[serde(default)]
+    pub lesion_share: Option<Agreement>,
+}
+
+/// Two thresholds between whose volumes the true one lies: the card's, moved up and down by the same number of logits. From patients
+/// by split conformal prediction (Vovk et al. 2005, doi:10.1007/b106715).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeInterval {
+    /// The move in logits.
+    pub offset_logits: f64,
+    /// The share of unseen patients whose true volume lies between, on average over such sets of patients.
+    pub coverage: f64,
+    /// Patients it was found with.
+    pub patients: usize,
+}
+
+/// Least coverage of a [`VolumeInterval`].
+const INTERVAL_COVERAGE: f64 = 0.9;
+
+/// How far the probabilities of one channel's voxels can be believed; but for the lungs themselves, of voxels within the lungs, as
+/// labelled or predicted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelCalibration {
+    /// Name of the channel.
+    pub channel: String,
+    /// As the network says them.
+    pub reliability: Reliability,
+    /// What its logits would have to be divided by for these patients: above 1 it is too sure.
+    pub temperature: Option<f64>,
+    /// As they would be then.
+    pub at_temperature: Option<Reliability>,
 }
 
 /// One patient.
@@ -86,6 +125,9 @@ pub struct ChannelResult {
     pub channel: String,
     /// Dice over all voxels of the patient.
     pub dice: f64,
+    /// The voxels it is made of.
+    #[serde(default)]
+    pub overlap: Overlap,
     /// Mean Dice of the slices that show this structure in truth or prediction.
     pub slice_dice: Option<f64>,
     /// Share of the truth found.
@@ -125,19 +167,6 @@ pub struct ChannelSummary {
     pub surface_dice: Option<MeanSd>,
     /// Of the patients' surface distance.
     pub hd95_mm: Option<MeanSd>,
-}
-
-/// How well predicted lesion area tells slices with lesion from those without.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Detection {
-    /// Slices with lesion.
-    pub positive: usize,
-    /// Slices without.
-    pub negative: usize,
-    /// Area under the ROC curve.
-    pub auc: f64,
-    /// Its 95 % interval, by bootstrap over patients.
-    pub auc_95: Option<[f64; 2]>,
 }
 
 /// Reads a data set, runs the model on every slice of the chosen patients and compares.
@@ -218,17 +247,25 @@ struct Pool {
     slice_dice: [Vec<f64>; CHANNELS.len()],
     /// Place of the patient, predicted area and truth of every slice.
     detection: Vec<(usize, f64, bool)>,
+    /// Of every patient, by channel, where it is known.
+    histograms: Vec<[Option<LogitHistogram>; CHANNELS.len()]>,
+    /// The card's threshold of lesion, as a logit; of the first model, if there are several.
+    lesion_threshold: f64,
 }
 
 impl Pool {
     /// Adds patients that are not there yet.
     fn join(&mut self, other: Self) -> Result<(), TrainError> {
+        if self.patients.is_empty() {
+            self.lesion_threshold = other.lesion_threshold;
+        }
         if let Some(twice) = other.patients.iter().find(|p| self.patients.iter().any(|own| own.patient == p.patient)) {
             return Err(TrainError::Leakage(twice.patient.clone()));
         }
         let before = self.patients.len();
         self.detection.extend(other.detection.into_iter().map(|(at, area, truth)| (before + at, area, truth)));
         self.patients.extend(other.patients);
+        self.histograms.extend(other.histograms);
         for (own, other) in self.slice_dice.iter_mut().zip(other.slice_dice) {
             own.extend(other);
         }
@@ -242,8 +279,11 @@ impl Pool {
         protocol: Vec<String>,
         options: &EvaluateOptions,
     ) -> Evaluation {
-        let Self { mut patients, slice_dice, detection } = self;
-        let slice_detection = detect(&detection, patients.len(), options);
+        let Self { mut patients, slice_dice, detection, histograms, lesion_threshold } = self;
+        let lesions: Vec<_> = histograms.iter().filter_map(|of_patient| of_patient[LESION].clone()).collect();
+        let interval = volume_offset(&lesions, lesion_threshold, INTERVAL_COVERAGE);
+        let slice_detection = Detection::of(&detection, patients.len(), options.resamples);
+        let calibration = (0..CHANNELS.len()).filter_map(|channel| calibrated(channel, &histograms)).collect();
         patients.sort_by(|a, b| a.patient.cmp(&b.patient));
         let channels = CHANNELS.iter().zip(slice_dice);
         let summary = channels.filter_map(|(name, dice)| summarise(name, &patients, dice, options.resamples)).collect();
@@ -254,6 +294,13 @@ impl Pool {
             sha256: sha256.into(),
             protocol,
             slice_detection,
+            calibration,
+            lesion_interval: interval.map(|[offset_logits, coverage]| VolumeInterval {
+                offset_logits,
+                coverage,
+                patients: lesions.len(),
+            }),
+            lesion_share: Agreement::of(&lesion_shares(&patients)),
             patients,
             summary,
         }
@@ -268,7 +315,7 @@ fn measure(
     options: &EvaluateOptions,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<Pool, TrainError> {
-    let channels = channel_indices(model)?;
+    let predictor = Predictor::new(runtime, model)?;
     let reading = Reading {
         prefix: options.prefix.clone(),
         window_hu: [model.card.input.window_low_hu, model.card.input.window_high_hu],
@@ -281,12 +328,11 @@ fn measure(
     if cases.is_empty() {
         return Err(TrainError::NoCases(format!("{} has no patient of that split", folder.display())));
     }
-    let predictor = Predictor { runtime, model, channels };
     let mut patients = BTreeMap::<&str, Vec<&Case>>::new();
     for case in &cases {
         patients.entry(case.patient()).or_default().push(case);
     }
-    let mut pool = Pool::default();
+    let mut pool = Pool { lesion_threshold: predictor.threshold(LESION), ..Pool::default() };
     let mut done = 0;
     for (index, (patient, volumes)) in patients.iter().enumerate() {
         let mut measured = Measured::default();
@@ -295,7 +341,7 @@ fn measure(
             // One scan at a time is in memory.
             let volume = case.read()?;
             let predicted = predictor.predict(&volume)?;
-            measured.add(&volume, &predicted, options);
+            measured.add(&volume, predicted, options);
             count += volume.len();
             done += 1;
             progress(done as f32 / cases.len() as f32);
@@ -305,6 +351,7 @@ fn measure(
         }
         pool.detection.extend(measured.detection.iter().map(|(area, positive)| (index, *area, *positive)));
         let channels = measured.channels();
+        pool.histograms.push(measured.histograms());
         pool.patients.push(PatientResult {
             patient: (*patient).to_string(),
             volumes: volumes.len(),
@@ -313,87 +360,6 @@ fn measure(
         });
     }
     Ok(pool)
-}
-
-/// Output channel of the model for each of [`CHANNELS`].
-fn channel_indices(model: &Model) -> Result<[usize; 3], TrainError> {
-    let mut indices = [0; CHANNELS.len()];
-    for (index, name) in indices.iter_mut().zip(CHANNELS) {
-        let found = model.card.output_index(name);
-        *index = found.ok_or_else(|| TrainError::Config(format!("the model predicts no channel `{name}`")))?;
-    }
-    Ok(indices)
-}
-
-struct Predictor<'a> {
-    runtime: &'a dyn Runtime,
-    model: &'a Model,
-    channels: [usize; 3],
-}
-
-impl Predictor<'_> {
-    /// Labels (bits as in [`Slice::labels`]) of every slice of a scan.
-    fn predict(&self, volume: &[Slice]) -> Result<Vec<Vec<u8>>, TrainError> {
-        let (width, height) = (volume[0].width, volume[0].height);
-        // Images finer than the network's are averaged by whole factors, the logits interpolated back.
-        let factor = (1.0 / volume[0].pixel).round().max(1.0) as usize;
-        let size = [height.div_ceil(factor), width.div_ceil(factor)];
-        let input = &self.model.card.input;
-        let results = Mutex::new(vec![Vec::new(); volume.len()]);
-        let input_channels = self.runtime.graph().input_channels();
-        let fill = |index: usize, out: &mut [f32]| {
-            let spacing_mm = volume[0].spacing_mm.map(|mm| mm[0]);
-            let seen = input.slices_seen(input_channels, index, volume.len(), spacing_mm);
-            let planes = seen.zip(out.chunks_exact_mut(size[0] * size[1]));
-            for ((i, out), image) in
-                planes.flat_map(|(seen, out)| out.iter_mut().enumerate().zip(std::iter::repeat(&volume[seen].image)))
-            {
-                let (row, column) = (i / size[1] * factor, i % size[1] * factor);
-                let rows = row..(row + factor).min(height);
-                let columns = column..(column + factor).min(width);
-                let count = (rows.len() * columns.len()) as f32;
-                let sum: f32 = rows
-                    .map(|r| {
-                        image[r * width + columns.start..r * width + columns.end]
-                            .iter()
-                            .map(|v| input.grey_from_8_bit(*v))
-                            .sum::<f32>()
-                    })
-                    .sum();
-                *out = sum / count;
-            }
-        };
-        let take = |index: usize, logits: &[f32]| {
-            let plane = size[0] * size[1];
-            let mut labels = vec![0u8; width * height];
-            for (bit, channel) in self.channels.iter().enumerate() {
-                let threshold = self.model.card.outputs[*channel].logit_threshold();
-                let logits = &logits[channel * plane..][..plane];
-                for (i, label) in labels.iter_mut().enumerate() {
-                    let logit = enlarged(logits, size, factor, i / width, i % width);
-                    *label |= u8::from(logit >= threshold) << bit;
-                }
-            }
-            results.lock().expect("no thread panics while it holds the results")[index] = labels;
-        };
-        run_slices(self.runtime, volume.len(), size, 0.0, fill, take)?;
-        Ok(results.into_inner().expect("no thread panicked"))
-    }
-}
-
-/// The value of a coarse plane at a pixel of the fine one, linearly between the coarse pixels' centres.
-fn enlarged(plane: &[f32], size: [usize; 2], factor: usize, row: usize, column: usize) -> f32 {
-    if factor == 1 {
-        return plane[row * size[1] + column];
-    }
-    let place = |fine: usize, size: usize| {
-        let at = ((fine as f32 + 0.5) / factor as f32 - 0.5).clamp(0.0, size as f32 - 1.0);
-        let low = at as usize;
-        (low, (low + 1).min(size - 1), at - low as f32)
-    };
-    let ((r0, r1, fr), (c0, c1, fc)) = (place(row, size[0]), place(column, size[1]));
-    let at = |r: usize, c: usize| plane[r * size[1] + c];
-    (at(r0, c0) * (1.0 - fc) + at(r0, c1) * fc) * (1.0 - fr) + (at(r1, c0) * (1.0 - fc) + at(r1, c1) * fc) * fr
 }
 
 /// Counts of one patient.
@@ -406,10 +372,13 @@ struct Measured {
     lesions: Option<LesionCounts>,
     /// Predicted lesion pixels and whether there is a lesion, of every slice.
     detection: Vec<(f64, bool)>,
+    histograms: [LogitHistogram; CHANNELS.len()],
 }
 
 impl Measured {
-    fn add(&mut self, volume: &[Slice], predicted: &[Vec<u8>], options: &EvaluateOptions) {
+    fn add(&mut self, volume: &[Slice], prediction: Prediction, options: &EvaluateOptions) {
+        let predicted = &prediction.labels;
+        self.histograms.iter_mut().zip(&prediction.histograms).for_each(|(all, own)| all.join(own));
         let known = [volume[0].known.lung, true, volume[0].known.consolidation];
         let bit = |labels: &[u8], channel: usize| labels.iter().map(|l| l >> channel & 1 == 1).collect::<Vec<bool>>();
         for channel in (0..CHANNELS.len()).filter(|channel| known[*channel]) {
@@ -448,6 +417,7 @@ impl Measured {
             ChannelResult {
                 channel: CHANNELS[channel].to_string(),
                 dice: overlap.dice(),
+                overlap: *overlap,
                 slice_dice: MeanSd::of(self.slice_dice[channel].iter().copied()).map(|m| m.mean),
                 sensitivity: overlap.sensitivity(),
                 precision: overlap.precision(),
@@ -459,10 +429,36 @@ impl Measured {
         };
         (0..CHANNELS.len()).filter(|channel| self.known[*channel]).map(result).collect()
     }
+
+    fn histograms(&self) -> [Option<LogitHistogram>; CHANNELS.len()] {
+        std::array::from_fn(|channel| self.known[channel].then(|| self.histograms[channel].clone()))
+    }
 }
 
-/// Place of lesion in [`CHANNELS`].
-const LESION: usize = 1;
+/// The calibration of a channel over all patients; `None` if none has it.
+fn calibrated(channel: usize, patients: &[[Option<LogitHistogram>; CHANNELS.len()]]) -> Option<ChannelCalibration> {
+    let mut all = LogitHistogram::default();
+    patients.iter().filter_map(|patient| patient[channel].as_ref()).for_each(|own| all.join(own));
+    let temperature = all.temperature();
+    Some(ChannelCalibration {
+        channel: CHANNELS[channel].to_string(),
+        reliability: all.reliability(1.0)?,
+        temperature,
+        at_temperature: temperature.and_then(|t| all.reliability(t)),
+    })
+}
+
+/// Predicted and labelled share of the lungs that is lesion, in percent, of every patient with both.
+fn lesion_shares(patients: &[PatientResult]) -> Vec<[f64; 2]> {
+    let of = |patient: &PatientResult| {
+        let overlap = |name| patient.channels.iter().find(|c| c.channel == name).map(|c| c.overlap);
+        let (lung, lesion) = (overlap(CHANNELS[0])?, overlap(CHANNELS[LESION])?);
+        let percent = |lesion: u64, lung: u64| 100.0 * lesion as f64 / lung as f64;
+        (lung.predicted > 0 && lung.truth > 0)
+            .then(|| [percent(lesion.predicted, lung.predicted), percent(lesion.truth, lung.truth)])
+    };
+    patients.iter().filter_map(of).collect()
+}
 
 fn mask(data: Vec<bool>, shape: [usize; 3], spacing_mm: [f64; 3]) -> Mask {
     let axes = [PatientVector([0.0, 0.0, 1.0]), PatientVector([0.0, 1.0, 0.0]), PatientVector([1.0, 0.0, 0.0])];
@@ -488,26 +484,6 @@ fn summarise(name: &str, patients: &[PatientResult], slice_dice: Vec<f64>, resam
         volume_error: of(|r| r.volume_error),
         surface_dice: of(|r| r.surface_dice),
         hd95_mm: of(|r| r.hd95_mm),
-    })
-}
-
-fn detect(slices: &[(usize, f64, bool)], patients: usize, options: &EvaluateOptions) -> Option<Detection> {
-    let area_under = |chosen: &[&(usize, f64, bool)]| {
-        let scores: Vec<f64> = chosen.iter().map(|s| s.1).collect();
-        let positive: Vec<bool> = chosen.iter().map(|s| s.2).collect();
-        auc(&scores, &positive)
-    };
-    let by_patient: Vec<Vec<&(usize, f64, bool)>> =
-        (0..patients).map(|patient| slices.iter().filter(|s| s.0 == patient).collect()).collect();
-    let all: Vec<_> = slices.iter().collect();
-    let positive = slices.iter().filter(|s| s.2).count();
-    area_under(&all).map(|auc| Detection {
-        positive,
-        negative: slices.len() - positive,
-        auc,
-        auc_95: bootstrap_95(patients, options.resamples, 1, |drawn| {
-            area_under(&drawn.iter().flat_map(|patient| by_patient[*patient].iter().copied()).collect::<Vec<_>>())
-        }),
     })
 }
 
@@ -538,61 +514,4 @@ fn protocol(options: &EvaluateOptions) -> Vec<String> {
         None => lines.push("Where the set does not tell its voxel size, distances are left out.".into()),
     }
     lines
-}
-
-impl Evaluation {
-    /// The results as a table for a terminal.
-    pub fn table(&self) -> String {
-        let mut text = format!("{} {} on {}\n\n", self.model, self.version, self.data_set);
-        let columns = ["Dice", "slice", "sens", "prec", "vol err", "surface", "HD95 mm"];
-        let line = |text: &mut String, name: &str, channel: &str, cells: [String; 7]| {
-            write!(text, "{name:<20} {channel:<14}").expect("strings grow");
-            cells.iter().for_each(|cell| write!(text, " {cell:>12}").expect("strings grow"));
-            text.push('\n');
-        };
-        line(&mut text, "patient", "channel", columns.map(str::to_string));
-        let cell = |value: Option<f64>| value.map_or_else(|| "-".to_string(), |v| format!("{v:.3}"));
-        for patient in &self.patients {
-            for r in &patient.channels {
-                let values =
-                    [Some(r.dice), r.slice_dice, r.sensitivity, r.precision, r.volume_error, r.surface_dice, r.hd95_mm];
-                line(&mut text, &patient.patient, &r.channel, values.map(cell));
-            }
-        }
-        let cell =
-            |value: Option<MeanSd>| value.map_or_else(|| "-".to_string(), |v| format!("{:.3}±{:.3}", v.mean, v.sd));
-        for s in &self.summary {
-            let values = [s.dice, s.slice_dice, s.sensitivity, s.precision, s.volume_error, s.surface_dice, s.hd95_mm];
-            line(&mut text, "mean ± sd", &s.channel, values.map(cell));
-        }
-        let counted = |p: &PatientResult| p.channels.iter().find_map(|c| c.lesions);
-        for (patient, lesions) in self.patients.iter().filter_map(|p| Some((&p.patient, counted(p)?))) {
-            let LesionCounts { scans, truth, found, false_alarms } = lesions;
-            writeln!(
-                text,
-                "lesions of {patient}: {found} of {truth} found, {false_alarms} false alarms in {scans} scan(s)"
-            )
-            .expect("strings grow");
-        }
-        for s in &self.summary {
-            if let Some([low, high]) = s.dice_95 {
-                writeln!(
-                    text,
-                    "mean Dice of {}: 95 % interval {low:.3} to {high:.3} (bootstrap over patients)",
-                    s.channel
-                )
-                .expect("strings grow");
-            }
-        }
-        if let Some(d) = &self.slice_detection {
-            let range =
-                d.auc_95.map_or_else(String::new, |[low, high]| format!(" (95 % interval {low:.3} to {high:.3})"));
-            let (positive, negative) = (d.positive, d.negative);
-            writeln!(text, "\nslices with lesion {positive}, without {negative}: AUC {:.3}{range}", d.auc)
-                .expect("strings grow");
-        }
-        text.push('\n');
-        self.protocol.iter().for_each(|sentence| writeln!(text, "- {sentence}").expect("strings grow"));
-        text
-    }
 }

@@ -15,11 +15,14 @@
 //! Only two-dimensional networks with batch normalisation can be trained so far. The crate reads and writes files, but
 //! knows no environment variables and prints nothing.
 
+mod agreement;
 mod augment;
 mod batches;
 mod cache;
+mod calibration;
 mod card;
 mod cases;
+mod charts;
 mod checkpoint;
 mod compare;
 mod config;
@@ -28,6 +31,7 @@ mod device;
 mod emphasis;
 mod error;
 mod evaluate;
+mod evaluation_table;
 mod fast;
 mod folds;
 mod inserted;
@@ -43,22 +47,26 @@ mod optimizer;
 mod pictures;
 mod plain;
 mod plot;
+mod predict;
 mod run;
 mod start;
 mod supervision;
 mod trainee;
 mod validation;
 
+pub use agreement::{Agreement, Detection};
 pub use augment::{Augmentation, Example, example};
+pub use calibration::{Reliability, ReliabilityBin};
 pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Case, Known, Layout, Reading, Slice, list, read};
+pub use charts::charts;
 pub use compare::{Comparison, compare, comparison_table};
 pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig, Validation};
 pub use device::TrainDevice;
 pub use error::TrainError;
 pub use evaluate::{
-    ChannelResult, ChannelSummary, Detection, EvaluateOptions, Evaluation, PatientResult, cross_validate, evaluate,
-    evaluate_on,
+    ChannelCalibration, ChannelResult, ChannelSummary, EvaluateOptions, Evaluation, PatientResult, VolumeInterval,
+    cross_validate, evaluate, evaluate_on,
 };
 pub use folds::Folds;
 pub use int8::measure_int8;

@@ -192,9 +192,15 @@ pub(crate) struct EvaluateArguments {
     /// Cross-validation: run folders of `hilum train --fold`, each measured on the patients it held out, put together
     #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["model", "split"])]
     pub(crate) folds: Vec<PathBuf>,
+    /// What goes before the names of patients, where the split's configuration says `prefix` for this data set
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
     /// Also write the result as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) out: Option<PathBuf>,
+    /// Also draw it: SVG files of Dice by patient, ROC, Bland-Altman and reliability
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) plots: Option<PathBuf>,
     /// Threads to use; 0 or nothing for all cores
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,

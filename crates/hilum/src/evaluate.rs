@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use hilum_lung::{LesionNetwork, analyze};
 use hilum_nn::Model;
-use hilum_train::{EvaluateOptions, Layout, Side, Split, TrainConfig, compare, comparison_table};
+use hilum_train::{EvaluateOptions, Evaluation, Layout, Side, Split, TrainConfig, charts, compare, comparison_table};
 
 use crate::arguments::EvaluateArguments;
 use crate::outcome::{Refused, WrongUsage};
@@ -24,10 +24,11 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         return Err(WrongUsage(format!("there is no folder {}", folder.display())).into());
     }
     let report = |fraction| progress.report("evaluating", fraction);
-    let options = EvaluateOptions { threads, ..EvaluateOptions::default() };
+    let options = EvaluateOptions { threads, prefix: arguments.prefix.clone(), ..EvaluateOptions::default() };
     if !arguments.folds.is_empty() {
         let folds = arguments.folds.iter().map(|run| fold(run)).collect::<Result<Vec<_>>>()?;
         let evaluation = hilum_train::cross_validate(&folds, layout(folder)?, folder, &options, &report)?;
+        draw(arguments, &evaluation)?;
         return finish(arguments, progress, &evaluation.table(), &serde_json::to_value(&evaluation)?);
     }
     let model = models::load(arguments.model.as_deref())?;
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         let options = EvaluateOptions { split: split.map(|s| (s, Side::HoldOut)), ..options };
         let evaluation =
             hilum_train::evaluate_on(runtime.as_ref(), layout(folder)?, folder, &model, &options, &report)?;
+        draw(arguments, &evaluation)?;
         let (mut table, mut json) = (evaluation.table(), serde_json::to_value(&evaluation)?);
         if let Some(other) = &arguments.against {
             let other = models::load(Some(other))?;
@@ -56,6 +58,13 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         (table, json)
     };
     finish(arguments, progress, &table, &json)
+}
+
+/// Writes the charts, if they are wanted.
+fn draw(arguments: &EvaluateArguments, evaluation: &Evaluation) -> Result<()> {
+    let Some(folder) = &arguments.plots else { return Ok(()) };
+    output::folder(folder)?;
+    charts(evaluation).iter().try_for_each(|(name, svg)| output::write(&folder.join(name), svg.as_bytes()))
 }
 
 fn finish(arguments: &EvaluateArguments, progress: &Progress, table: &str, json: &serde_json::Value) -> Result<()> {

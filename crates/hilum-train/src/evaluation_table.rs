@@ -1,0 +1,95 @@
+//! What was measured, as a table for a terminal.
+
+use std::fmt::Write;
+
+use crate::agreement::Agreement;
+use crate::calibration::Reliability;
+use crate::evaluate::{Evaluation, PatientResult, VolumeInterval};
+use crate::lesionwise::LesionCounts;
+use crate::metrics::MeanSd;
+
+impl Evaluation {
+    /// The results as a table for a terminal.
+    pub fn table(&self) -> String {
+        let mut text = format!("{} {} on {}\n\n", self.model, self.version, self.data_set);
+        let columns = ["Dice", "slice", "sens", "prec", "vol err", "surface", "HD95 mm"];
+        let line = |text: &mut String, name: &str, channel: &str, cells: [String; 7]| {
+            write!(text, "{name:<20} {channel:<14}").expect("strings grow");
+            cells.iter().for_each(|cell| write!(text, " {cell:>12}").expect("strings grow"));
+            text.push('\n');
+        };
+        line(&mut text, "patient", "channel", columns.map(str::to_string));
+        let cell = |value: Option<f64>| value.map_or_else(|| "-".to_string(), |v| format!("{v:.3}"));
+        for patient in &self.patients {
+            for r in &patient.channels {
+                let values =
+                    [Some(r.dice), r.slice_dice, r.sensitivity, r.precision, r.volume_error, r.surface_dice, r.hd95_mm];
+                line(&mut text, &patient.patient, &r.channel, values.map(cell));
+            }
+        }
+        let cell =
+            |value: Option<MeanSd>| value.map_or_else(|| "-".to_string(), |v| format!("{:.3}±{:.3}", v.mean, v.sd));
+        for s in &self.summary {
+            let values = [s.dice, s.slice_dice, s.sensitivity, s.precision, s.volume_error, s.surface_dice, s.hd95_mm];
+            line(&mut text, "mean ± sd", &s.channel, values.map(cell));
+        }
+        let counted = |p: &PatientResult| p.channels.iter().find_map(|c| c.lesions);
+        for (patient, lesions) in self.patients.iter().filter_map(|p| Some((&p.patient, counted(p)?))) {
+            let LesionCounts { scans, truth, found, false_alarms } = lesions;
+            writeln!(
+                text,
+                "lesions of {patient}: {found} of {truth} found, {false_alarms} false alarms in {scans} scan(s)"
+            )
+            .expect("strings grow");
+        }
+        for s in &self.summary {
+            if let Some([low, high]) = s.dice_95 {
+                writeln!(
+                    text,
+                    "mean Dice of {}: 95 % interval {low:.3} to {high:.3} (bootstrap over patients)",
+                    s.channel
+                )
+                .expect("strings grow");
+            }
+        }
+        if let Some(d) = &self.slice_detection {
+            let range =
+                d.auc_95.map_or_else(String::new, |[low, high]| format!(" (95 % interval {low:.3} to {high:.3})"));
+            let (positive, negative) = (d.positive, d.negative);
+            writeln!(text, "\nslices with lesion {positive}, without {negative}: AUC {:.3}{range}", d.auc)
+                .expect("strings grow");
+            for [specificity, sensitivity] in &d.sensitivity_at {
+                writeln!(text, "  sensitivity at specificity {specificity:.2}: {sensitivity:.3}")
+                    .expect("strings grow");
+            }
+        }
+        for c in &self.calibration {
+            let error = |r: &Reliability| format!("{:.4} (Brier {:.4})", r.expected_calibration_error, r.brier);
+            write!(text, "calibration error of {} by voxels: {}", c.channel, error(&c.reliability))
+                .expect("strings grow");
+            if let (Some(temperature), Some(after)) = (c.temperature, &c.at_temperature) {
+                write!(text, "; at temperature {temperature:.2}: {}", error(after)).expect("strings grow");
+            }
+            text.push('\n');
+        }
+        if let Some(VolumeInterval { offset_logits, coverage, patients }) = self.lesion_interval {
+            writeln!(
+                text,
+                "lesion volume lies between thresholds {offset_logits:.1} logits above and below in {:.0} % of unseen patients \
+                 (conformal, {patients} patients)",
+                100.0 * coverage
+            )
+            .expect("strings grow");
+        }
+        if let Some(Agreement { bias, limits: Some([low, high]), .. }) = &self.lesion_share {
+            writeln!(
+                text,
+                "lesion in percent of the lungs: bias {bias:+.1}, limits of agreement {low:+.1} to {high:+.1}"
+            )
+            .expect("strings grow");
+        }
+        text.push('\n');
+        self.protocol.iter().for_each(|sentence| writeln!(text, "- {sentence}").expect("strings grow"));
+        text
+    }
+}
