@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 /// Which Hilum crates a crate may lean on. Arrows point down this table only.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("hilum-volume", &[]),
     ("hilum-imaging", &["hilum-volume"]),
     ("hilum-dicom", &["hilum-volume"]),
+    ("hilum-network", &["hilum-dicom"]),
     ("hilum-nn", &[]),
     ("hilum-train", &["hilum-nn", "hilum-volume", "hilum-imaging", "hilum-dicom"]),
     ("hilum-findings", &["hilum-volume", "hilum-imaging"]),
@@ -22,6 +23,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "hilum-volume",
             "hilum-imaging",
             "hilum-dicom",
+            "hilum-network",
             "hilum-nn",
             "hilum-train",
             "hilum-findings",

@@ -117,6 +117,11 @@ impl<'a> Dataset<'a> {
         self.elements.is_empty() && self.pixels.is_none()
     }
 
+    /// How text is to be read.
+    pub(crate) fn charset(&self) -> Charset {
+        self.charset.clone()
+    }
+
     pub(crate) fn has_pixels(&self) -> bool {
         self.pixels.is_some()
     }

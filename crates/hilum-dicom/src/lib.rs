@@ -75,8 +75,10 @@ mod deidentify;
 mod error;
 mod frame;
 mod image;
+mod instance;
 mod key_objects;
 mod limits;
+mod listing;
 mod measurement_report;
 pub mod nifti;
 mod note;
@@ -100,6 +102,7 @@ mod sr_content;
 mod sr_reading;
 mod stack;
 mod syntax;
+mod transcode;
 mod uid;
 mod write_capture;
 mod write_ct;
@@ -110,8 +113,10 @@ pub use deidentify::{
     ProfileOption, deidentify, reidentify,
 };
 pub use error::{Error, Refusal};
+pub use instance::{Instance, InstanceIdentity, Uncompressed, identity_of_data_set, is_safe_uid};
 pub use key_objects::key_objects;
 pub use limits::Limits;
+pub use listing::{ListedElement, ListedValue, list_data_set, list_elements};
 pub use measurement_report::{
     CodingScheme, Measurement, MeasurementGroup, MeasurementReport, SegmentReference, measurement_report,
 };

@@ -58,6 +58,29 @@ impl Layout {
         Some(Self { syntax: Syntax::native(encoding), start: 0 })
     }
 
+    /// That of a data set without a file around it.
+    pub(crate) fn of_data_set(syntax: Syntax) -> Self {
+        Self { syntax, start: 0 }
+    }
+
+    /// First byte of the data set.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Where the data set of a file begins whose transfer syntax is not read, and the UID of that syntax.
+    pub(crate) fn foreign(bytes: &[u8], limits: &Limits) -> Option<(usize, String)> {
+        let start = if bytes.get(128..132) == Some(b"DICM") {
+            132
+        } else if bytes.get(..4) == Some(b"DICM") {
+            4
+        } else {
+            0
+        };
+        let (meta, length) = Dataset::parse_meta(bytes.get(start..)?, limits).ok()?;
+        Some((start + length, meta.text(tags::TRANSFER_SYNTAX_UID)?))
+    }
+
     /// The UID of the transfer syntax, as the file gives it or as its first element shows.
     pub(crate) fn syntax_uid(&self, bytes: &[u8], limits: &Limits) -> String {
         let meta = [132, 4, 0]

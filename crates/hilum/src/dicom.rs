@@ -1,5 +1,7 @@
 //! `hilum dicom`: everyday work on DICOM files.
 
+mod network;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -10,6 +12,9 @@ use crate::dicom_deidentify::{DeidentifyArguments, ReidentifyArguments, deidenti
 use crate::outcome::Refused;
 use crate::output;
 use crate::progress::Progress;
+use network::{
+    EchoArguments, QueryArguments, RetrieveArguments, SendArguments, echo_run, query_run, retrieve_run, send_run,
+};
 
 #[derive(Args)]
 pub(crate) struct DicomArguments {
@@ -42,6 +47,14 @@ enum DicomAction {
         #[arg(long, value_name = "UID")]
         series: Option<String>,
     },
+    /// Ask a PACS whether it is there (C-ECHO, or a search over DICOMweb)
+    Echo(EchoArguments),
+    /// Send objects to a PACS (C-STORE or STOW-RS)
+    Send(SendArguments),
+    /// Search a PACS for studies, series or objects (C-FIND or QIDO-RS)
+    Query(QueryArguments),
+    /// Bring a study or series from a PACS (C-GET, C-MOVE or WADO-RS)
+    Retrieve(RetrieveArguments),
     /// Take out what identifies patients, after DICOM PS3.15 Annex E
     Deidentify(DeidentifyArguments),
     /// Bring originals back from de-identified files and their key
@@ -53,6 +66,10 @@ pub(crate) fn run(arguments: &DicomArguments, progress: &Progress) -> Result<()>
         DicomAction::Info { path } => info(path),
         DicomAction::Validate { path } => validate(path, progress),
         DicomAction::Convert { input, out, series } => convert(input, out, series.as_deref(), progress),
+        DicomAction::Echo(a) => echo_run(a),
+        DicomAction::Send(a) => send_run(a, progress),
+        DicomAction::Query(a) => query_run(a),
+        DicomAction::Retrieve(a) => retrieve_run(a, progress),
         DicomAction::Deidentify(a) => deidentify_run(a),
         DicomAction::Reidentify(a) => reidentify_run(a),
     }

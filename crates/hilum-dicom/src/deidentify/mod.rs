@@ -30,6 +30,11 @@ pub use profile::Action;
 use rewrite::{Rewriter, element, item, join};
 pub use screen::LeftOut;
 
+/// Whether the table of the profile names an attribute: it may tell who somebody is.
+pub(crate) fn is_identifying(tag: Tag) -> bool {
+    profile::action(tag, &[]).is_some()
+}
+
 /// An option of the Basic Application Level Confidentiality Profile (PS3.15 E.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
