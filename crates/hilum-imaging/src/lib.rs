@@ -17,6 +17,7 @@
 //! | [`picture`] | RGB pictures, PNG |
 //! | [`projection`] | reformatted planes and slabs |
 //! | [`region`] | region growing, geodesic dilation, sharing a mask among seeds |
+//! | [`registration`] | an earlier scan brought onto a later one |
 //! | [`render`] | three-dimensional pictures |
 
 pub mod components;
@@ -30,5 +31,6 @@ pub mod morphology;
 pub mod picture;
 pub mod projection;
 pub mod region;
+pub mod registration;
 pub mod render;
 mod stack;

@@ -4,5 +4,6 @@ mod pictures;
 mod planes;
 mod references;
 mod regions;
+mod registration;
 mod shapes;
 mod threads;
