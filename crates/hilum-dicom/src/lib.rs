@@ -95,6 +95,7 @@ mod scan;
 mod segment;
 mod segmentation;
 mod segmentation_frames;
+mod segmentation_grid;
 mod segmentation_values;
 mod series;
 mod source;
@@ -104,6 +105,7 @@ mod stack;
 mod syntax;
 mod transcode;
 mod uid;
+mod validate;
 mod write_capture;
 mod write_ct;
 
@@ -138,5 +140,6 @@ pub use segmentation::{
 pub use series::{Series, SourceInstance, load};
 pub use source::Source;
 pub use uid::uid_from_seed;
+pub use validate::{CheckedObject, Departure, Gravity, check_object, check_together};
 pub use write_capture::{Capture, capture_file};
 pub use write_ct::{CtImageFile, CtSeriesDescription, PixelCoding, ct_images, write_ct_series};

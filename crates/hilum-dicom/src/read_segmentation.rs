@@ -8,6 +8,7 @@ use crate::dataset::{Dataset, Fault};
 use crate::image::PixelLayout;
 use crate::part10::Layout;
 use crate::scan::SkipReason;
+use crate::segmentation_grid::even_grid;
 use crate::segmentation_values::Values;
 use crate::{Limits, Refusal};
 
@@ -154,6 +155,21 @@ impl SegmentationImage {
             frames,
             values,
         })
+    }
+
+    /// The grid that its frames lie on by themselves, for use where its images are not at hand: one slice per distance of
+    /// the two closest frames, so frames that were left out between others are there and those beyond the ends are not.
+    /// `None` if the frames are turned against each other, or less than two, or not evenly spaced.
+    #[must_use]
+    pub fn own_grid(&self, limits: &Limits) -> Option<Geometry> {
+        let first = self.frames.first()?;
+        let same = |f: &PlacedFrame| f.axes == first.axes && f.spacing_mm == first.spacing_mm;
+        if !self.frames.iter().all(same) {
+            return None;
+        }
+        let positions: Vec<PatientPoint> = self.frames.iter().map(|f| f.position).collect();
+        let slices_max = limits.max_voxels / (self.rows * self.columns);
+        even_grid(&positions, first.axes, first.spacing_mm, [self.rows, self.columns], slices_max)
     }
 
     /// The voxels of one segment on `grid`; of probabilities those of one half and more.

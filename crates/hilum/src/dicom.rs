@@ -1,15 +1,18 @@
 //! `hilum dicom`: everyday work on DICOM files.
 
 mod network;
+mod objects;
+mod segmentation;
+mod validate;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hilum_dicom::{Limits, Refusal, Scan, SeriesSummary, Severity, Source, load, nifti, scan};
+use hilum_dicom::{Limits, Refusal, Scan, SeriesSummary, Source, load, nifti, scan};
 
 use crate::dicom_deidentify::{DeidentifyArguments, ReidentifyArguments, deidentify_run, reidentify_run};
-use crate::outcome::Refused;
+use crate::outcome::{Refused, WrongUsage};
 use crate::output;
 use crate::progress::Progress;
 use network::{
@@ -24,19 +27,33 @@ pub(crate) struct DicomArguments {
 
 #[derive(Subcommand)]
 enum DicomAction {
-    /// List the series of a folder, file or ZIP; no patient is named
+    /// List the series of a folder, file or ZIP, the segments of segmentations and the measurements of reports
+    ///
+    /// No patient is named.
     Info {
         /// A folder of DICOM files (searched recursively), one file or a ZIP
         path: PathBuf,
+        /// Print every element instead; values that may identify somebody (PS3.15 Annex E, private ones) are not shown
+        #[arg(long)]
+        tags: bool,
+        /// Show those values too
+        #[arg(long, requires = "tags")]
+        identity: bool,
     },
-    /// Load every CT series as for an analysis and say what is wrong with it
+    /// Hold objects against the standard, load every CT series as for an analysis, and say what is wrong
     ///
-    /// Localisers and other modalities are passed over. Exit code 3 if a CT series or a file is refused.
+    /// Of CT, segmentations, reports, captures, PDF, key objects and presentation states: the attributes that their modules
+    /// require, representations, numbers and ranges of values; of all objects: elements, UIDs and the file's head. Of a
+    /// folder: UIDs that are there twice, series and studies that do not belong together, references that lead nowhere,
+    /// segmentations that do not lie on their series. No value is printed. Exit code 3 if there is an error.
     Validate {
         /// A folder of DICOM files (searched recursively), one file or a ZIP
         path: PathBuf,
     },
-    /// Write a CT series as NIfTI, in Hounsfield units
+    /// Write a CT series as NIfTI in Hounsfield units, or a segmentation as NIfTI labels
+    ///
+    /// Labels are the numbers of segments, which are printed. A segmentation is written on the grid of its images (--source),
+    /// otherwise on the grid that its own frames lie on.
     Convert {
         /// A folder of DICOM files (searched recursively), one file or a ZIP
         input: PathBuf,
@@ -46,6 +63,12 @@ enum DicomAction {
         /// The series, by its Series Instance UID; otherwise there must be one alone
         #[arg(long, value_name = "UID")]
         series: Option<String>,
+        /// The images that a segmentation was made from
+        #[arg(long, value_name = "PATH")]
+        source: Option<PathBuf>,
+        /// One segment alone, by its number, as label 1
+        #[arg(long, value_name = "N")]
+        segment: Option<u16>,
     },
     /// Ask a PACS whether it is there (C-ECHO, or a search over DICOMweb)
     Echo(EchoArguments),
@@ -63,9 +86,19 @@ enum DicomAction {
 
 pub(crate) fn run(arguments: &DicomArguments, progress: &Progress) -> Result<()> {
     match &arguments.action {
-        DicomAction::Info { path } => info(path),
-        DicomAction::Validate { path } => validate(path, progress),
-        DicomAction::Convert { input, out, series } => convert(input, out, series.as_deref(), progress),
+        DicomAction::Info { path, tags: true, identity } => objects::tags(path, *identity),
+        DicomAction::Info { path, .. } => info(path),
+        DicomAction::Validate { path } => validate::validate(path, progress),
+        DicomAction::Convert { input, out, series, source, segment } => {
+            let compression = compression(out)?;
+            if input.is_file() && objects::is_segmentation(input) {
+                return segmentation::convert(input, source.as_deref(), *segment, out, compression, progress);
+            }
+            if source.is_some() || segment.is_some() {
+                return Err(WrongUsage("--source and --segment are for a segmentation, one file".into()).into());
+            }
+            convert(input, out, compression, series.as_deref(), progress)
+        }
         DicomAction::Echo(a) => echo_run(a),
         DicomAction::Send(a) => send_run(a, progress),
         DicomAction::Query(a) => query_run(a),
@@ -84,8 +117,14 @@ fn look(path: &Path) -> Result<Scan> {
 }
 
 fn info(path: &Path) -> Result<()> {
-    let scan = look(path)?;
-    for series in scan.series() {
+    let results = objects::describe_results(path)?;
+    let scan = match look(path) {
+        Ok(scan) => scan,
+        // A report alone has no images, and there is nothing wrong with that.
+        Err(_) if results > 0 => return Ok(()),
+        Err(reason) => return Err(reason),
+    };
+    for series in scan.series().iter().filter(|s| s.modality != "SEG") {
         describe(series);
     }
     let mut reasons = std::collections::BTreeMap::new();
@@ -120,50 +159,21 @@ fn describe(s: &SeriesSummary) {
     );
 }
 
-fn validate(path: &Path, progress: &Progress) -> Result<()> {
-    let scan = look(path)?;
-    let mut bad = 0usize;
-    for summary in scan.series().iter().filter(|s| s.modality == "CT" && s.images > s.localisers) {
-        println!("series {}", summary.series_uid);
-        match load(&scan, &summary.series_uid, &|share| progress.report("reading", share)) {
-            Ok(series) => {
-                let [slices, rows, columns] = series.volume.geometry().shape();
-                println!("  can be read: {slices} slices of {rows} × {columns}");
-                for note in &series.notes {
-                    println!("  {}: {}", note.severity.as_str(), note.text);
-                }
-                bad += usize::from(series.notes.iter().any(|note| note.severity == Severity::Severe));
-            }
-            Err(refusal) => {
-                println!("  refused: {refusal}");
-                bad += 1;
-            }
-        }
+fn compression(out: &Path) -> Result<nifti::Compression> {
+    match out.to_string_lossy() {
+        name if name.ends_with(".nii.gz") => Ok(nifti::Compression::Gzip),
+        name if name.ends_with(".nii") => Ok(nifti::Compression::None),
+        _ => Err(WrongUsage("--out ends with .nii.gz or .nii".into()).into()),
     }
-    progress.finish();
-    let broken = scan
-        .skipped()
-        .iter()
-        .filter(|s| !matches!(s.reason, hilum_dicom::SkipReason::NotDicom | hilum_dicom::SkipReason::NoImage));
-    for file in broken {
-        println!("a file is refused: {}", file.reason);
-        bad += 1;
-    }
-    if bad > 0 {
-        return Err(Refused(format!("{bad} series or files are refused or severely flawed")).into());
-    }
-    Ok(())
 }
 
-fn convert(input: &Path, out: &Path, series: Option<&str>, progress: &Progress) -> Result<()> {
-    let name = out.to_string_lossy();
-    let compression = if name.ends_with(".nii.gz") {
-        nifti::Compression::Gzip
-    } else if name.ends_with(".nii") {
-        nifti::Compression::None
-    } else {
-        return Err(crate::outcome::WrongUsage("--out ends with .nii.gz or .nii".into()).into());
-    };
+fn convert(
+    input: &Path,
+    out: &Path,
+    compression: nifti::Compression,
+    series: Option<&str>,
+    progress: &Progress,
+) -> Result<()> {
     let scan = look(input)?;
     let uid = match (series, scan.series()) {
         (Some(uid), _) => uid,

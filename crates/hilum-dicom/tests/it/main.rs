@@ -12,3 +12,4 @@ mod results;
 mod sources;
 mod support;
 mod syntax;
+mod validation;

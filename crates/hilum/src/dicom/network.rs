@@ -204,7 +204,7 @@ pub(crate) fn echo_run(a: &EchoArguments) -> Result<()> {
 }
 
 /// Files below the paths, in the order of their names.
-fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>> {
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>> {
     const FILES_MAX: usize = 1_000_000;
     let mut found = Vec::new();
     let mut waiting: Vec<(PathBuf, bool, usize)> = paths.iter().rev().map(|p| (p.clone(), true, 0)).collect();
@@ -323,11 +323,11 @@ pub(crate) fn query_run(a: &QueryArguments) -> Result<()> {
         Level::Image => &["StudyInstanceUID", "SeriesInstanceUID"],
         _ => &[],
     };
-    if matches!(node.peer, Peer::Node { .. }) {
-        if let Some(missing) = needed.iter().find(|name| !has(name)) {
-            let text = format!("over DIMSE a search at this level is within one {missing}: add --match {missing}=UID");
-            return Err(WrongUsage(text).into());
-        }
+    if matches!(node.peer, Peer::Node { .. })
+        && let Some(missing) = needed.iter().find(|name| !has(name))
+    {
+        let text = format!("over DIMSE a search at this level is within one {missing}: add --match {missing}=UID");
+        return Err(WrongUsage(text).into());
     }
     let mut asked = Query::new(level, &matches).map_err(|e| WrongUsage(e.to_string()))?;
     asked.most = a.most;
@@ -354,7 +354,7 @@ pub(crate) fn query_run(a: &QueryArguments) -> Result<()> {
 }
 
 /// Text of a peer as a terminal may show it.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }
 
