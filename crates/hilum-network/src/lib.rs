@@ -14,13 +14,13 @@
 //! none of it are pixels unpacked, without loss, and [`SentHow`] says so. What comes in is written as it came, behind a
 //! preamble of zeros (PS3.10 7.1 lets anything stand there, executables too) and file meta information of our own.
 //!
-//! **Peers are not believed.** A PDU is at most [`Limits::pdu_bytes`](hilum_dicom::Limits) long before memory is taken for
-//! it, messages grow only as their bytes arrive and up to a limit, every wait has an end, UIDs are checked before they name
-//! a file, and an object that is not what its message said is refused. Errors and progress name objects by number and UID;
-//! no text of a data set is in them.
+//! **Peers are not believed.** A PDU of data has at most 128 KiB, checked before memory is taken for it; messages grow only as
+//! their bytes arrive, up to [`NodeLimits`]; every wait has an end; UIDs are checked before they name a file; and an object
+//! that is not what its message said is refused. Errors and progress name objects by number and UID; no text of a data set
+//! is in them.
 //!
 //! PDUs of association control are read and written by `dicom-ul` of dicom-rs; data, messages, sockets and TLS are handled
-//! here, because the address has to be told `TCP_NODELAY` before the first byte and because limits come before allocation.
+//! here, because `TCP_NODELAY` has to be set before the first byte and limits come before allocation.
 
 mod association;
 mod certificates;
