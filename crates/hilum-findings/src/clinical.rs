@@ -100,6 +100,22 @@ pub const SMALL_LUNG_BELOW_SHARE: f64 = 0.25;
 /// Assumption: the smallest listed component fits into one such slice.
 pub const THICK_SLICES_FROM_MM: f64 = 5.0;
 
+/// Least relative change of an opacity's volume that is called growth or shrinkage. NELSON, van Klaveren et al., N Engl J Med
+/// 2009;361:2221, doi 10.1056/NEJMoa0906085, for solid nodules of 50 to 500 mm³; that it holds for opacities of pneumonia,
+/// whose borders are softer, is an assumption.
+pub const GROWTH_FROM_SHARE: f64 = 0.25;
+
+/// Opacities of two studies belong together from this overlap on, as a share of the smaller one. Assumption.
+pub const MATCH_FROM_SHARE: f64 = 0.1;
+
+/// Opacities without a partner belong together if they come this near after registration. Assumption: a working voxel of the
+/// registration.
+pub const MATCH_WITHIN_MM: f64 = 3.0;
+
+/// Lung volumes that differ by more than this share were taken in different breaths, and densities cannot be compared.
+/// Assumption.
+pub const OTHER_BREATH_FROM_SHARE: f64 = 0.15;
+
 /// Lower edge of the first bin of HU histograms. Chosen so that every cut point in this file is the edge of a bin.
 pub const HISTOGRAM_FROM_HU: i16 = -1050;
 

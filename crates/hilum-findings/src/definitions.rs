@@ -141,6 +141,37 @@ pub fn definitions() -> Vec<Definition> {
     ]
 }
 
+/// What the numbers of a follow-up mean; in findings that have one.
+#[must_use]
+pub(crate) fn follow_up_definitions() -> Vec<Definition> {
+    vec![
+        assume(
+            "follow_up.comparison.lesions[].trend",
+            "Growth of an opacity",
+            format!(
+                "Volumes are measured in each study on its own grid. Grown or shrunk: by more than {:.0} % of the earlier volume \
+                 (the source's limit for nodules, carried over) and by more than the uncertainty: half the volume of the voxels \
+                 at the border, of both studies, as independent errors, which grows with the voxel. Opacities belong together if \
+                 they share {:.0} % of the smaller one, or come within {} mm, after registration.",
+                100.0 * c::GROWTH_FROM_SHARE,
+                100.0 * c::MATCH_FROM_SHARE,
+                c::MATCH_WITHIN_MM
+            ),
+            Some("van Klaveren et al., N Engl J Med 2009, doi 10.1056/NEJMoa0906085"),
+        ),
+        assume(
+            "follow_up.comparison.regions[].trend",
+            "Change of a lobe or lung",
+            format!(
+                "Opacity in percent of the region's own volume, then and now. A change counts if it is more than {} percentage \
+                 points, the size of false alarms, and more than the uncertainty of the volumes, the same way.",
+                c::SMALL_BELOW_PERCENT
+            ),
+            None,
+        ),
+    ]
+}
+
 /// The definition of ground-glass and consolidation for the way they were told apart.
 pub(crate) fn define_kinds(method: KindMethod, text: &str) -> Definition {
     const FLEISCHNER: &str =

@@ -3,13 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::definitions::follow_up_definitions;
 use crate::{
-    Anatomy, Classification, Definition, HuHistogram, Lesions, NotKnown, Note, Priority, Quality, Scores, Triage,
+    Anatomy, Classification, Definition, FollowUp, HuHistogram, Lesions, NotKnown, Note, Priority, Quality, Scores,
+    Triage,
 };
 
 /// Version of the layout of `findings.json`. The first number changes when a reader of the older layout would
 /// misunderstand the newer one, the second when fields are added.
-pub const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.1";
 
 /// Everything Hilum found out about one study: the content of `findings.json`.
 ///
@@ -44,6 +46,8 @@ pub struct Findings {
     pub quality: Quality,
     /// How soon a person should read the study.
     pub triage: Triage,
+    /// Change since earlier studies; null if none was given.
+    pub follow_up: Option<FollowUp>,
     /// Where the time went, in seconds.
     pub timings_s: Timings,
     /// Highest memory use of the process, in megabytes (10⁶ bytes).
@@ -167,6 +171,14 @@ impl Findings {
     #[must_use]
     pub fn without_run(&self) -> Self {
         Self { created: None, timings_s: Timings::default(), peak_memory_mb: None, ..self.clone() }
+    }
+
+    /// The findings with a follow-up and what its numbers mean.
+    #[must_use]
+    pub fn with_follow_up(mut self, follow_up: FollowUp) -> Self {
+        self.definitions.extend(follow_up_definitions());
+        self.follow_up = Some(follow_up);
+        self
     }
 
     /// Whether a person should look before the others in the list: triage is urgent.

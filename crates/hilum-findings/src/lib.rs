@@ -24,10 +24,12 @@ mod assemble;
 mod assessment;
 pub mod clinical;
 mod co_rads;
+mod compare;
 mod components;
 mod definitions;
 mod error;
 mod findings;
+mod follow_up;
 mod lesions;
 mod measure;
 mod note;
@@ -44,10 +46,14 @@ pub use assessment::{
     Class, Classification, CoRads, OutOfDistribution, Priority, Probabilities, Quality, Reason, Scores, Triage,
 };
 pub use co_rads::{CoRadsEvidence, suggest_co_rads};
+pub use compare::{MeasuredStudy, NEW_LABEL, PERSISTING_LABEL, RESOLVED_LABEL, compare};
 pub use components::{ComponentCounts, component_labels};
 pub use definitions::definitions;
 pub use error::MeasureError;
 pub use findings::{Findings, Grid, Model, SCHEMA_VERSION, Series, Software, Timings};
+pub use follow_up::{
+    Comparison, EarlierStudy, FollowUp, LesionChange, LesionFate, RegionChange, RegistrationFit, Trend, iso_date,
+};
 pub use lesions::{
     CONSOLIDATION_LABEL, Distribution, GROUND_GLASS_LABEL, HuHistogram, KindMethod, LesionComponent, LesionKind,
     Lesions, LobeLesions, SliceLesions, SmallComponents, UNKNOWN_OPACITY_LABEL,

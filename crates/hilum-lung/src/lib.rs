@@ -7,7 +7,7 @@
 //!                                     └─────────────────────────────┘
 //! ```
 //!
-//! [`choose()`] picks the series, [`analyze()`] does the rest. Anatomy and lesions are found on coarser grids over the same
+//! [`choose()`] picks the series, [`analyze()`] does the rest, [`follow_up()`] compares with earlier studies. Anatomy and lesions are found on coarser grids over the same
 //! space; what is returned and measured lies on the series' own grid. A scan without lungs is an error that says so.
 //!
 //! This crate reads no files and writes none, and knows no other product.
@@ -16,6 +16,7 @@ mod airways;
 mod analyze;
 mod choose;
 mod dicom_results;
+mod follow_up;
 pub mod lesions;
 mod lobe_prior;
 pub mod lobes;
@@ -28,5 +29,6 @@ mod working_grid;
 pub use analyze::{Analysis, AnalysisError, LesionNetwork, NetworkError, PRODUCT, Stage, analyze};
 pub use choose::{Choice, choose};
 pub use dicom_results::{DicomInput, DicomResults, SegmentationForm, dicom_results};
+pub use follow_up::{FollowUpMaps, FollowUpResult, ReadStudy, StudyFacts, follow_up, kept_ct, lobes_behind_lesions};
 pub use slices::{SlicePrediction, predict};
 pub use study::Study;

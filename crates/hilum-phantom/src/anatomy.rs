@@ -55,10 +55,21 @@ impl Anatomy {
     /// lesions. The same arguments always give the same chest.
     #[must_use]
     pub fn new(seed: u64, disease: Disease) -> Self {
+        Self::with_growth(seed, disease, 1.0)
+    }
+
+    /// The same chest at another time: every lesion is `growth` times as long, wide and high around its middle, and still
+    /// bounded by pleura and fissures. 0.001 or so leaves none.
+    ///
+    /// # Panics
+    /// If `growth` is not positive.
+    #[must_use]
+    pub fn with_growth(seed: u64, disease: Disease, growth: f32) -> Self {
+        assert!(growth.is_finite() && growth > 0.0, "lesions have an extent");
         let thorax = Thorax::new(seed);
         let lungs = Lungs::new(seed, &thorax);
         let trees = tree::grow(&lungs, seed);
-        let lesions = place(disease, &lungs, seed);
+        let lesions = place(disease, &lungs, seed, growth);
         let (low, high) = (Vec3::new(-190.0, -128.0, -200.0), Vec3::new(190.0, 140.0, 190.0));
         let cage_low = Vec3::new(-150.0, -105.0, -200.0);
         let cage_high = Vec3::new(150.0, 115.0, 190.0);

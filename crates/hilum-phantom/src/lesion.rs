@@ -141,7 +141,7 @@ impl Lesion {
 }
 
 /// The lesions of a disease, placed in these lungs; consolidations last, since they lie over ground-glass.
-pub(crate) fn place(disease: Disease, lungs: &Lungs, seed: u64) -> Vec<Lesion> {
+pub(crate) fn place(disease: Disease, lungs: &Lungs, seed: u64, growth: f32) -> Vec<Lesion> {
     let mut lesions: Vec<Lesion> = plans(disease)
         .into_iter()
         .enumerate()
@@ -156,7 +156,7 @@ pub(crate) fn place(disease: Disease, lungs: &Lungs, seed: u64) -> Vec<Lesion> {
             let out = lungs.outward(side, centre);
             let around = Vec3::Z.cross(out).normalize_or(Vec3::X);
             let grow = random.between(1.06, 1.18);
-            let radii = Vec3::from_array(plan.radii) * grow;
+            let radii = Vec3::from_array(plan.radii) * grow * growth;
             Lesion {
                 kind: plan.kind,
                 lobe: plan.lobe,

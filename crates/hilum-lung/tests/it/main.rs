@@ -1,5 +1,7 @@
 //! The whole analysis on phantoms: the same chest, however it was scanned, has the same measures.
 
+mod follow_up;
+
 use hilum_findings::{Findings, Software};
 use hilum_lung::{LesionNetwork, Study, analyze};
 use hilum_nn::ModelCard;
