@@ -31,7 +31,8 @@ pub(super) fn validate(path: &Path, progress: &Progress) -> Result<()> {
             bad += 1;
             continue;
         }
-        match check_object(&std::fs::read(file)?, &Limits::default()) {
+        let bytes = std::fs::read(file)?;
+        match check_object(&bytes, &Limits::default()) {
             Ok(object) => {
                 for d in &object.departures {
                     // The same in every slice is said once.
@@ -42,7 +43,7 @@ pub(super) fn validate(path: &Path, progress: &Progress) -> Result<()> {
                 checked.push(object);
             }
             Err(SkipReason::NotDicom) if all.len() > 1 || !is_named => {}
-            Err(SkipReason::NotDicom) if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) => {}
+            Err(SkipReason::NotDicom) if bytes.starts_with(b"PK") => {}
             Err(reason) => {
                 println!("{}: {reason}", shown(&file.display().to_string()));
                 bad += 1;
