@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::lesions::{self, LesionRules};
 use crate::lobes::{self, Lobes};
 use crate::lungs::{self, LungError, LungNote, LungOptions, Lungs};
-use crate::{Study, slices};
+use crate::{Masks, Study, slices};
 
 /// Name of this product in the findings.
 pub const PRODUCT: &str = "hilum-lung";
@@ -82,6 +82,9 @@ pub struct Analysis {
     pub labels: LabelMap,
     /// On the same grid: the lobes alone, 1 to 5, also where a lesion hides them in `labels`.
     pub lobes: LabelMap,
+    /// What the network said of every voxel of its own, coarser grid before rules were applied: probability of lesion, 0
+    /// (0 %) to 255 (100 %).
+    pub lesion_probability: Volume<u8>,
 }
 
 /// Why a study has no findings.
@@ -141,6 +144,21 @@ pub fn analyze(
     software: Software,
     progress: &(dyn Fn(Stage, f32) + Sync),
 ) -> Result<Analysis, AnalysisError> {
+    analyze_with(study, network, software, None, progress)
+}
+
+/// As [`analyze()`], with lobes or opacities of a reader in place of ours. They lie on the grid of `study.volume`; what they
+/// do not have is found as ever.
+///
+/// # Errors
+/// As [`analyze()`]; [`AnalysisError::Measure`] also if the masks lie on another grid or leave no lung.
+pub fn analyze_with(
+    study: &Study,
+    network: &LesionNetwork,
+    software: Software,
+    masks: Option<&Masks>,
+    progress: &(dyn Fn(Stage, f32) + Sync),
+) -> Result<Analysis, AnalysisError> {
     let mut timings = Timings::default();
     let upright = Upright::of(&study.volume);
     let ct = upright.volume(&study.volume);
@@ -167,14 +185,20 @@ pub fn analyze(
     let rules = LesionRules::default();
     let lobes_coarse = lobes.labels().resample_nearest(prediction.ct.geometry());
     let found = lesions::find(&prediction, &lobes_coarse.labels().map(|l| *l > 0), &rules);
-    drop(prediction);
+    let lesion_probability = prediction.lesion;
     let lesion_labels = lesions::on_ct_grid(&found.labels, lobes.labels());
     timings.lesions = Some((predicted + started.elapsed()).as_secs_f64());
 
     progress(Stage::Measure, 0.0);
     let started = Instant::now();
     let own = |labels: &LabelMap| upright.back(labels, &study.volume);
-    let (lobe_labels, lesion_labels) = (own(lobes.labels()), own(&lesion_labels));
+    let (mut lobe_labels, mut lesion_labels) = (own(lobes.labels()), own(&lesion_labels));
+    let mut notes = quality_notes(&lungs, &lobes, network.card(), &ct);
+    if let Some(masks) = masks {
+        lobe_labels = masks.lobes.clone().unwrap_or(lobe_labels);
+        lesion_labels = masks.lesions.clone().unwrap_or(lesion_labels);
+        notes.push(Note::new("masks-given", Severity::Info, masks.sentence()));
+    }
     let slice_probability = upright.slice_probability(&found.slice_probability, &study.volume);
     let measured = measure(&study.volume, &lobe_labels, &lesion_labels, slice_probability.as_deref())?;
     let mut findings = Findings::analysed(FindingsInput {
@@ -187,7 +211,7 @@ pub fn analyze(
         kind_method_text: kind_method_text(&rules),
         fissures: fissures(fissure_confidence(&lungs, &lobes)),
         partial_lungs: lungs.notes().iter().any(LungNote::is_a_large_cut).then(|| PARTIAL_LUNGS.into()),
-        quality_notes: quality_notes(&lungs, &lobes, network.card(), &ct),
+        quality_notes: notes,
         out_of_distribution: OutOfDistribution::default(),
         classification: Classification::default(),
         not_known: not_known(slice_probability.is_some()),
@@ -195,7 +219,12 @@ pub fn analyze(
     timings.measure = Some(started.elapsed().as_secs_f64());
     findings.timings_s = timings;
     progress(Stage::Measure, 1.0);
-    Ok(Analysis { findings, labels: joined(lobe_labels.clone(), &lesion_labels), lobes: lobe_labels })
+    Ok(Analysis {
+        findings,
+        labels: joined(lobe_labels.clone(), &lesion_labels),
+        lobes: lobe_labels,
+        lesion_probability,
+    })
 }
 
 /// How a series is brought upright (axial order, right angles) and back.

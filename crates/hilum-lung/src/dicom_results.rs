@@ -4,13 +4,13 @@ use hilum_dicom::{
     Algorithm, BurnedIn, Code, CodingScheme, ColourPicture, Error, LabelSet, Measurement, MeasurementGroup,
     MeasurementReport, ResultContext, ResultFile, Segment, Segmentation, SegmentationTitle, Tracking,
     binary_segmentation, codes, colour_capture, encapsulated_pdf, key_objects, label_map_segmentation,
-    measurement_report,
+    measurement_report, probability_segmentation,
 };
 use hilum_findings::{
     CONSOLIDATION_LABEL, Findings, GROUND_GLASS_LABEL, LesionComponent, LesionKind, Lobe, LobeAnatomy, LobeLesions,
     Side, UNKNOWN_OPACITY_LABEL, component_labels, is_stored_from_foot,
 };
-use hilum_volume::LabelMap;
+use hilum_volume::{Interpolation, LabelMap, Volume};
 
 use crate::outlines;
 
@@ -20,8 +20,13 @@ pub enum SegmentationForm {
     /// One bit per voxel and segment: lungs, lobes and opacities, which overlap. What every viewer reads.
     #[default]
     Binary,
-    /// One number per voxel: lobes, and opacities in place of the lobe beneath. Small, but few viewers read it yet.
+    /// As [`SegmentationForm::Binary`], and besides one number per voxel as `labelmap.dcm`: lobes, and opacities in place of
+    /// the lobe beneath. Small, but few programs read it yet: reports keep to the segments of the binary form, as neither
+    /// dcmtk nor dicom3tools accept references to those of a label map.
     LabelMap,
+    /// As [`SegmentationForm::Binary`], and besides the network's probability of lesion, before any rule was applied, as
+    /// `probability.dcm` (FRACTIONAL, PROBABILITY).
+    Fractional,
 }
 
 /// What the DICOM results of a study are made from.
@@ -33,6 +38,9 @@ pub struct DicomInput<'a> {
     pub labels: &'a LabelMap,
     /// Lobes alone, as [`Analysis::lobes`](crate::Analysis::lobes).
     pub lobes: &'a LabelMap,
+    /// The network's probability of lesion on its own grid, as
+    /// [`Analysis::lesion_probability`](crate::Analysis::lesion_probability); for [`SegmentationForm::Fractional`].
+    pub lesion_probability: Option<&'a Volume<u8>>,
     /// How segmentations are written.
     pub form: SegmentationForm,
     /// The report, a PDF.
@@ -97,6 +105,12 @@ pub fn dicom_results(context: &ResultContext<'_>, input: &DicomInput<'_>) -> Res
     results.files.push(("segmentation.dcm".into(), anatomy.file));
     results.files.extend(lesions.map(|l| ("lesions.dcm".into(), l.file)));
     results.files.push(("measurements.dcm".into(), report));
+    if input.form == SegmentationForm::LabelMap {
+        results.files.push(("labelmap.dcm".into(), writer.label_map()?.file));
+    }
+    if let (SegmentationForm::Fractional, Some(probability)) = (input.form, input.lesion_probability) {
+        results.files.extend(writer.probability(probability)?.map(|s| ("probability.dcm".into(), s.file)));
+    }
     match outlines::presentation(context, input.lobes, input.labels)? {
         Some(file) => results.files.push(("outlines.dcm".into(), file)),
         None => results.notes.push("No outlines were written: the slices cannot name their images.".into()),
@@ -213,18 +227,8 @@ impl Writer<'_> {
 
     /// Lungs, lobes and kinds of opacity.
     fn anatomy(&self) -> Result<Segmentation, Error> {
-        let DicomInput { labels, lobes, form, .. } = *self.input;
+        let DicomInput { labels, lobes, .. } = *self.input;
         let title = SegmentationTitle::new("LUNGS", "Lungs, lobes and opacities (research use)", 1)?;
-        if form == SegmentationForm::LabelMap {
-            let mut described = Vec::new();
-            for lobe in Lobe::ALL {
-                described.push((lobe.label(), self.lobe_segment(lobe)?));
-            }
-            for opacity in OPACITIES {
-                described.push((opacity.0, self.opacity_segment(opacity)?));
-            }
-            return label_map_segmentation(self.context, &title, labels, &described);
-        }
         let single: [u8; 14] = std::array::from_fn(|l| l as u8);
         let mut segments = Vec::new();
         for (side, name, _, members) in LUNG_SEGMENTS {
@@ -243,6 +247,35 @@ impl Writer<'_> {
             segments.push((self.opacity_segment(opacity)?, LabelSet { map: labels, labels: &single[label..=label] }));
         }
         binary_segmentation(self.context, &title, &segments)
+    }
+
+    /// Lobes, and opacities in their place.
+    fn label_map(&self) -> Result<Segmentation, Error> {
+        let title = SegmentationTitle::new("LABELS", "Lobes and opacities, a label map (research use)", 3)?;
+        let mut described = Vec::new();
+        for lobe in Lobe::ALL {
+            described.push((lobe.label(), self.lobe_segment(lobe)?));
+        }
+        for opacity in OPACITIES {
+            described.push((opacity.0, self.opacity_segment(opacity)?));
+        }
+        label_map_segmentation(self.context, &title, self.input.labels, &described)
+    }
+
+    /// What the network said, on the grid of the series; `None` if it saw no lesion anywhere.
+    fn probability(&self, coarse: &Volume<u8>) -> Result<Option<Segmentation>, Error> {
+        let title = SegmentationTitle::new("PROBABILITY", "Probability of opacity (research use)", 3)?;
+        let (category, algorithm) = (codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE, self.methods.lesions.clone());
+        let colour = outlines::colour_of_opacity(UNKNOWN_OPACITY_LABEL);
+        let segment = Segment::new("Opacity, by the network", category, codes::OPACITY, algorithm, colour)?;
+        let grid = self.input.labels.geometry();
+        // Interpolated as probabilities; beyond the network's grid nothing was seen.
+        let fine = coarse.map(|p| f32::from(*p) / 255.0).resample(grid, Interpolation::Linear, 0.0);
+        let fine = fine.map(|p| p.clamp(0.0, 1.0));
+        if fine.data().iter().all(|p| (p * 255.0).round() == 0.0) {
+            return Ok(None);
+        }
+        probability_segmentation(self.context, &title, &[(segment.with_region(codes::LUNG, None), &fine)]).map(Some)
     }
 
     fn listed(&self) -> &[LesionComponent] {
@@ -270,9 +303,6 @@ impl Writer<'_> {
                 .with_tracking(self.tracking(&format!("Lesion {}", lesion.id))?);
             described.push((lesion.id as u8, segment));
         }
-        if self.input.form == SegmentationForm::LabelMap {
-            return label_map_segmentation(self.context, &title, &map, &described).map(Some);
-        }
         let ids: Vec<[u8; 1]> = described.iter().map(|(id, _)| [*id]).collect();
         let sets = described.into_iter().zip(&ids).map(|((_, s), id)| (s, LabelSet { map: &map, labels: id }));
         binary_segmentation(self.context, &title, &sets.collect::<Vec<_>>()).map(Some)
@@ -280,11 +310,8 @@ impl Writer<'_> {
 
     fn report(&self, anatomy: &Segmentation, lesions: Option<&Segmentation>) -> Result<MeasurementReport, Error> {
         let findings = self.input.findings;
-        let binary = self.input.form == SegmentationForm::Binary;
         let mut groups = vec![self.whole()?];
-        // The label map form has no segments of the lungs; its first are the lobes.
-        let index = |n: usize| if binary { Some(n) } else { n.checked_sub(FIRST_LOBE) };
-        let region = |n: usize| index(n).and_then(|n| anatomy.segment(n));
+        let region = |n: usize| anatomy.segment(n);
         let volumes = findings.anatomy.lung_volume_ml;
         for (n, (side, name, site, _)) in LUNG_SEGMENTS.into_iter().enumerate() {
             let volume = if side == Side::Right { volumes.right } else { volumes.left };

@@ -21,14 +21,16 @@ pub mod lesions;
 mod lobe_prior;
 pub mod lobes;
 pub mod lungs;
+mod masks;
 mod outlines;
 mod slices;
 mod study;
 mod working_grid;
 
-pub use analyze::{Analysis, AnalysisError, LesionNetwork, NetworkError, PRODUCT, Stage, analyze};
+pub use analyze::{Analysis, AnalysisError, LesionNetwork, NetworkError, PRODUCT, Stage, analyze, analyze_with};
 pub use choose::{Choice, choose};
 pub use dicom_results::{DicomInput, DicomResults, SegmentationForm, dicom_results};
 pub use follow_up::{FollowUpMaps, FollowUpResult, ReadStudy, StudyFacts, follow_up, kept_ct, lobes_behind_lesions};
+pub use masks::Masks;
 pub use slices::{SlicePrediction, predict};
 pub use study::Study;

@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use hilum_dicom::{Limits, Origin, Refusal, Source, nifti};
 use hilum_findings::{Findings, RefusalInput, Series};
-use hilum_lung::{Analysis, AnalysisError, LesionNetwork, PRODUCT, Study, analyze};
+use hilum_lung::{Analysis, AnalysisError, LesionNetwork, PRODUCT, Study, analyze_with};
 use hilum_report::{Images, Language, ReportInput, Subject, write_report};
-use hilum_volume::LabelMap;
 
 use crate::arguments::AnalyzeArguments;
+use crate::dicom_results::ResultArguments;
 use crate::outcome::{Refused, WrongUsage};
 use crate::progress::Progress;
 use crate::{device, dicom_results, machine, models, output};
@@ -27,8 +27,16 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
     let threads = machine::set_threads(arguments.threads)?;
     let model = models::load(arguments.model.as_deref())?;
     let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model.card)?;
-    let findings =
-        read_and_write(&arguments.input, arguments.series.as_deref(), &arguments.out, &network, language, progress)?;
+    let a = arguments;
+    let findings = read_and_write(
+        &a.input,
+        a.series.as_deref(),
+        &a.out,
+        &network,
+        language,
+        &ResultArguments::default(),
+        progress,
+    )?;
     progress.say(&summary(&findings, &arguments.out));
     Ok(())
 }
@@ -41,6 +49,7 @@ pub(crate) fn read_and_write(
     out: &Path,
     network: &LesionNetwork,
     language: Language,
+    results: &ResultArguments,
     progress: &Progress,
 ) -> Result<Findings> {
     let started = Instant::now();
@@ -64,8 +73,13 @@ pub(crate) fn read_and_write(
         Err(refusal) => return refuse(None, refusal.code(), refusal.to_string()),
     };
     let load_s = started.elapsed().as_secs_f64();
+    let masks = match results.masks(study.volume.geometry()) {
+        Ok(masks) => masks,
+        Err(reason) => return refuse(Some(study.series), "masks", format!("the masks cannot be used: {reason}")),
+    };
     let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
-    let Analysis { mut findings, labels, lobes } = match analyze(&study, network, machine::software(), &report) {
+    let analysis = analyze_with(&study, network, machine::software(), masks.as_ref(), &report);
+    let Analysis { mut findings, labels, lobes, lesion_probability } = match analysis {
         Ok(analysis) => analysis,
         Err(AnalysisError::Lungs(reason)) => return refuse(Some(study.series), "no-chest", reason.to_string()),
         Err(fault) => return Err(fault.into()),
@@ -78,7 +92,13 @@ pub(crate) fn read_and_write(
     })?;
     progress.report("drawing and writing the report", 0.0);
     let images = Images { ct: &study.volume, labels: &labels };
-    let dicom = origin.as_ref().map(|origin| (origin, &lobes));
+    let dicom = origin.as_ref().map(|origin| dicom_results::Sources {
+        origin,
+        labels: &labels,
+        lobes: &lobes,
+        lesion_probability: &lesion_probability,
+        form: results.seg_form,
+    });
     for note in write_files(out, &mut findings, Some((images, dicom)), language, started)? {
         progress.say(&note);
     }
@@ -113,7 +133,18 @@ fn is_ours(name: &str) -> bool {
     let Some((stem, "png" | "dcm")) = name.rsplit_once('.') else { return false };
     let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
     let pictures = ["axial", "coronal", "coronal-mip", "sagittal", "rendering-front", "rendering-back"];
-    let dicom = ["segmentation", "lesions", "measurements", "outlines", "key-images", "report", "summary", "picture"];
+    let dicom = [
+        "segmentation",
+        "lesions",
+        "measurements",
+        "probability",
+        "labelmap",
+        "outlines",
+        "key-images",
+        "report",
+        "summary",
+        "picture",
+    ];
     pictures.contains(&stem) || dicom.contains(&stem)
 }
 
@@ -169,7 +200,7 @@ fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Re
 fn write_files(
     out: &Path,
     findings: &mut Findings,
-    volumes: Option<(Images<'_>, Option<(&Origin, &LabelMap)>)>,
+    volumes: Option<(Images<'_>, Option<dicom_results::Sources<'_>>)>,
     language: Language,
     started: Instant,
 ) -> Result<Vec<String>> {
@@ -177,7 +208,7 @@ fn write_files(
     findings.peak_memory_mb = machine::peak_memory_mb();
     let reporting = Instant::now();
     let images = volumes.map(|(images, _)| images);
-    let subject = volumes.and_then(|(_, dicom)| dicom).map(|(origin, _)| subject(origin));
+    let subject = volumes.and_then(|(_, dicom)| dicom).map(|sources| subject(sources.origin));
     let input = ReportInput { findings, subject: subject.as_ref(), images, language };
     let report = write_report(&input).context("the report could not be made")?;
     output::write(&out.join("report.html"), report.html.as_bytes())?;
@@ -190,9 +221,7 @@ fn write_files(
         output::write(&pictures.join(name), png)?;
     }
     let notes = match volumes {
-        Some((images, Some((origin, lobes)))) => {
-            dicom_results::write(out, origin, findings, [images.labels, lobes], &report)?
-        }
+        Some((_, Some(sources))) => dicom_results::write(out, &sources, findings, &report)?,
         Some((_, None)) => vec!["No DICOM results were written: the input is NIfTI and names no patient.".into()],
         None => Vec::new(),
     };

@@ -7,6 +7,7 @@ use hilum_report::Language;
 
 use crate::analyze::{read_and_write, summary};
 use crate::arguments::DemoArguments;
+use crate::dicom_results::ResultArguments;
 use crate::progress::Progress;
 use crate::{machine, models, phantom};
 
@@ -17,7 +18,8 @@ pub(crate) fn run(arguments: &DemoArguments, progress: &Progress) -> Result<()> 
     let written = phantom::write(&study, &PhantomOptions::default())?;
     let network = LesionNetwork::new(models::load(None)?, threads)?;
     let report = arguments.out.join("report");
-    let findings = read_and_write(&study.join("series"), None, &report, &network, Language::English, progress)?;
+    let (series, results) = (study.join("series"), ResultArguments::default());
+    let findings = read_and_write(&series, None, &report, &network, Language::English, &results, progress)?;
     if let Some(truth) = written.answers {
         let found = &findings.anatomy.lung_volume_ml.total;
         progress.say(&format!(

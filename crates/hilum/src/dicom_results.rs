@@ -1,24 +1,70 @@
 //! The DICOM files of a result folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hilum_dicom::{Device, Moment, Origin, ResultContext};
+use clap::{Args, ValueEnum};
+use hilum_dicom::{Device, Limits, Moment, Origin, Refusal, ResultContext, SegmentationImage};
 use hilum_findings::Findings;
-use hilum_lung::{DicomInput, SegmentationForm, dicom_results};
+use hilum_lung::{DicomInput, Masks, SegmentationForm, dicom_results};
 use hilum_report::ReportFiles;
-use hilum_volume::LabelMap;
+use hilum_volume::{Geometry, LabelMap, Volume};
 
 use crate::output;
+
+/// What of the results can be chosen.
+#[derive(Args, Default)]
+pub(crate) struct ResultArguments {
+    /// A DICOM segmentation with lobes or opacities, such as ours corrected by a reader: they are measured in place of those
+    /// that are found. Its pixels must be voxels of the series
+    #[arg(long, value_name = "FILE.dcm")]
+    masks: Option<PathBuf>,
+    /// How segmentations are written
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    pub(crate) seg_form: SegForm,
+}
+
+/// How segmentations are written.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SegForm {
+    /// Lungs, lobes and opacities that overlap, one bit per voxel: what every viewer reads
+    #[default]
+    Binary,
+    /// As binary, and besides what the network said before any rule: probability.dcm (FRACTIONAL, PROBABILITY)
+    Fractional,
+    /// As binary, and besides lobes with opacities in their place, one number per voxel: labelmap.dcm, which few viewers read
+    #[value(name = "labelmap")]
+    LabelMap,
+}
+
+impl ResultArguments {
+    /// The masks that were given, on the grid of the series.
+    pub(crate) fn masks(&self, grid: &Geometry) -> Result<Option<Masks>, Refusal> {
+        let Some(path) = &self.masks else { return Ok(None) };
+        let limits = Limits::default();
+        let bytes = std::fs::read(path)?;
+        Masks::of(&SegmentationImage::read(&bytes, &limits)?, grid).map(Some)
+    }
+}
+
+/// What the DICOM results are made from besides findings and report.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) labels: &'a LabelMap,
+    pub(crate) lobes: &'a LabelMap,
+    pub(crate) lesion_probability: &'a Volume<u8>,
+    pub(crate) form: SegForm,
+}
 
 /// Writes the results as DICOM into the folder `dicom` of `out`; what could not be written is returned, with the reason.
 pub(crate) fn write(
     out: &Path,
-    origin: &Origin,
+    sources: &Sources<'_>,
     findings: &Findings,
-    [labels, lobes]: [&LabelMap; 2],
     report: &ReportFiles,
 ) -> Result<Vec<String>> {
+    let Sources { origin, labels, lobes, lesion_probability, form } = *sources;
     let software = &findings.software;
     let mut versions = vec![format!("{} {}", software.name, software.version)];
     versions.extend(software.commit.iter().map(|commit| format!("commit {}", short(commit))));
@@ -30,11 +76,16 @@ pub(crate) fn write(
     let created = Moment::new(&now.format("%Y%m%d").to_string(), &now.format("%H%M%S").to_string())?;
     let context = ResultContext { origin, device: &device, created: &created };
     let pictures = report.pictures.iter().map(|(name, png)| decoded(name, png)).collect::<Result<Vec<_>>>()?;
-    let form = SegmentationForm::Binary;
+    let form = match form {
+        SegForm::Binary => SegmentationForm::Binary,
+        SegForm::Fractional => SegmentationForm::Fractional,
+        SegForm::LabelMap => SegmentationForm::LabelMap,
+    };
     let input = DicomInput {
         findings,
         labels,
         lobes,
+        lesion_probability: Some(lesion_probability),
         form,
         pdf: Some(&report.pdf),
         first_page: Some((report.first_page.shape, &report.first_page.rgb)),

@@ -57,6 +57,7 @@ fn results(case: &Case, form: SegmentationForm) -> DicomResults {
     let context = ResultContext { origin: &case.origin, device: &device, created: &created };
     let picture = ("A picture.".to_owned(), [2, 3], vec![7u8; 18]);
     let input = DicomInput {
+        lesion_probability: None,
         findings: &case.findings,
         labels: &case.labels,
         lobes: &case.lobes,
@@ -112,9 +113,55 @@ fn a_healthy_chest_has_no_lesions_and_nothing_to_refer_to_in_them() {
 }
 
 #[test]
-fn as_a_label_map_the_same_study_is_one_number_per_voxel() {
+fn a_label_map_and_probabilities_come_beside_the_binary_form() {
     let case = case(Variant::Small, Disease::Covid);
+    let plain = results(&case, SegmentationForm::Binary);
     let results = results(&case, SegmentationForm::LabelMap);
-    let label_map = "1.2.840.10008.5.1.4.1.1.66.7";
-    assert!(results.files[..2].iter().all(|(_, file)| file.sop_class_uid() == label_map));
+    let of = |name: &str| results.files.iter().find(|(n, _)| n == name).map(|(_, file)| file);
+    let label_map = of("labelmap.dcm").expect("it was asked for");
+    assert_eq!(label_map.sop_class_uid(), "1.2.840.10008.5.1.4.1.1.66.7");
+    let read = hilum_dicom::SegmentationImage::read(label_map.bytes(), &Limits::default()).unwrap();
+    let labels = read.label_map(case.labels.geometry(), |s| Some(s.number as u8)).unwrap();
+    assert_eq!(labels, case.labels);
+    // What others refer to is the binary form, whatever lies beside it.
+    let same = |name: &str| {
+        plain.files.iter().find(|(n, _)| n == name).map(|(_, f)| f.bytes()) == of(name).map(ResultFile::bytes)
+    };
+    assert!(same("segmentation.dcm") && same("lesions.dcm") && same("measurements.dcm"));
+    assert_eq!(results.files.len(), plain.files.len() + 1);
+
+    // The network's probability, here known: one eighth steps on a grid of its own, half as fine.
+    let grid = case.labels.geometry();
+    let shape = grid.shape().map(|n| n.div_ceil(2));
+    let spacing = grid.spacing_mm().map(|mm| 2.0 * mm);
+    let coarse = hilum_volume::Geometry::new(shape, grid.origin(), grid.axes(), spacing).unwrap();
+    let mut probability = Volume::filled(coarse, 0u8);
+    probability.data_mut().iter_mut().enumerate().for_each(|(n, p)| *p = 51 * (n % 6) as u8);
+    let file = probability_file(&case, &probability);
+    let read = hilum_dicom::SegmentationImage::read(file.bytes(), &Limits::default()).unwrap();
+    assert_eq!(read.form, hilum_dicom::SegmentationForm::Probability);
+    let fractions = read.fractions(1, grid).unwrap();
+    for [s, r, c] in [[0, 0, 2], [4, 6, 8], [2, 2, 10]] {
+        let known = f32::from(probability[[s / 2, r / 2, c / 2]]) / 255.0;
+        assert!((fractions[[s, r, c]] - known).abs() < 0.5 / 255.0, "{} is {known}", fractions[[s, r, c]]);
+    }
+}
+
+fn probability_file(case: &Case, probability: &Volume<u8>) -> ResultFile {
+    let device = Device::new("Hilum", "hilum", "0", &["0.1.0".into()]).unwrap();
+    let created = Moment::new("20260102", "030405").unwrap();
+    let context = ResultContext { origin: &case.origin, device: &device, created: &created };
+    let input = DicomInput {
+        findings: &case.findings,
+        labels: &case.labels,
+        lobes: &case.lobes,
+        lesion_probability: Some(probability),
+        form: SegmentationForm::Fractional,
+        pdf: None,
+        first_page: None,
+        report_names_patient: true,
+        pictures: &[],
+    };
+    let results = dicom_results(&context, &input).unwrap();
+    results.files.into_iter().find(|(name, _)| name == "probability.dcm").expect("it was asked for").1
 }

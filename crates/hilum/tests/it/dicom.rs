@@ -75,3 +75,47 @@ fn what_identifies_is_taken_out_and_brought_back() {
         hilum(&["dicom", "deidentify", text(&series), "--out", text(&at("o2")), "--key", text(&at("o2").join("k"))]);
     assert_eq!(beside.status.code(), Some(2), "the key does not belong to what is given away");
 }
+
+#[test]
+fn objects_are_sent_once_and_failures_have_their_exit_codes() {
+    use hilum_network::{Receiver, ReceiverOptions, Status};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    phantom(&at("phantom"), "small");
+    let series = at("phantom").join("series");
+    let count = files_below(&series).len();
+    std::fs::write(series.join("readme.txt"), "not DICOM").unwrap();
+    let came = std::sync::Arc::new(AtomicUsize::new(0));
+    let counting = std::sync::Arc::clone(&came);
+    // The third object is refused, once.
+    let receiver = Receiver::start(ReceiverOptions::new("127.0.0.1:0".parse().unwrap(), "STORE"), move |_| {
+        if counting.fetch_add(1, Ordering::Relaxed) == 2 { Status(0xC123) } else { Status::SUCCESS }
+    });
+    let receiver = receiver.unwrap();
+    let to = format!("STORE@{}", receiver.address());
+    let journal = at("sent.txt");
+    let run = || hilum(&["dicom", "send", "--quiet", text(&series), "--to", &to, "--resume", text(&journal)]);
+    let first = run();
+    assert_eq!(first.status.code(), Some(3), "one object was refused");
+    let said = String::from_utf8(first.stdout).unwrap();
+    assert!(said.contains(&format!("{} objects sent", count - 1)), "{said}");
+    let second = run();
+    assert_eq!(second.status.code(), Some(0), "{second:?}");
+    let said = String::from_utf8(second.stdout).unwrap();
+    assert!(said.contains("1 objects sent") && said.contains(&format!("{} sent before, 1 files", count - 1)), "{said}");
+    assert_eq!(came.load(Ordering::Relaxed), count + 1);
+    hilum_ok(&["dicom", "echo", "--to", &to]);
+    assert_eq!(hilum(&["dicom", "echo", "--to", "no-port"]).status.code(), Some(2));
+    let series_level = ["dicom", "query", "--from", &to, "--level", "series"];
+    assert_eq!(hilum(&series_level).status.code(), Some(2), "a study has to be named");
+    assert_eq!(
+        hilum(&["dicom", "query", "--from", &to]).status.code(),
+        Some(3),
+        "it stores and does not answer queries"
+    );
+    let out = at("out");
+    let outside = ["dicom", "retrieve", "--from", &to, "--study", "../..", "--out", text(&out)];
+    assert_eq!(hilum(&outside).status.code(), Some(2));
+    assert!(!out.exists());
+}
