@@ -11,8 +11,8 @@ use hilum_volume::{Interpolation, LabelMap, Mask, Volume};
 
 /// Voxel of the CT kept in a result folder for a later follow-up.
 const KEPT_CT_MM: f64 = 2.0;
-/// Below this correlation of vessels and fissures the patients may differ. Measured on four people: .79 for a scan and its
-/// moved copy, see docs/follow-up.md; the cut itself is an assumption.
+/// Below this correlation of vessels and fissures the patients may differ. An assumption: registered scans of one person agree at
+/// .9 and more on synthetic bodies; other people were not tried.
 const SAME_PATIENT_CORRELATION: f64 = 0.35;
 
 /// A study read earlier or just now, with what a comparison needs.
@@ -238,39 +238,39 @@ fn cautions(current: &ReadStudy, earlier: &ReadStudy) -> Vec<Note> {
         (Some(_), Some(_)) => {}
         _ => say("dates-unknown", Severity::Info, "The interval is unknown: a study carries no date.".into()),
     }
-    if let (Some(a), Some(b)) = (&now.kernel, &then.kernel) {
-        if a != b {
-            say(
-                "other-kernel",
-                Severity::Warning,
-                format!("Other reconstruction kernel ({a}, earlier {b}): densities and edges differ."),
-            );
-        }
+    if let (Some(a), Some(b)) = (&now.kernel, &then.kernel)
+        && a != b
+    {
+        say(
+            "other-kernel",
+            Severity::Warning,
+            format!("Other reconstruction kernel ({a}, earlier {b}): densities and edges differ."),
+        );
     }
-    if let (Some(a), Some(b)) = (now.contrast, then.contrast) {
-        if a != b {
-            say(
-                "other-contrast",
-                Severity::Warning,
-                "Contrast agent was given in one of the studies only: densities differ.".into(),
-            );
-        }
+    if let (Some(a), Some(b)) = (now.contrast, then.contrast)
+        && a != b
+    {
+        say(
+            "other-contrast",
+            Severity::Warning,
+            "Contrast agent was given in one of the studies only: densities differ.".into(),
+        );
     }
     let spacing = |study: &ReadStudy| study.findings.series.spacing_mm.map(|s| s[0]);
-    if let (Some(a), Some(b)) = (spacing(current), spacing(earlier)) {
-        if a.max(b) >= 1.5 * a.min(b) || a.max(b) >= THICK_SLICES_FROM_MM {
-            let text = format!("Slices of {a:.1} mm, earlier {b:.1} mm: small opacities and volumes are less sure.");
-            say("other-slices", Severity::Warning, text);
-        }
+    if let (Some(a), Some(b)) = (spacing(current), spacing(earlier))
+        && (a.max(b) >= 1.5 * a.min(b) || a.max(b) >= THICK_SLICES_FROM_MM)
+    {
+        let text = format!("Slices of {a:.1} mm, earlier {b:.1} mm: small opacities and volumes are less sure.");
+        say("other-slices", Severity::Warning, text);
     }
     let lungs = |study: &ReadStudy| study.findings.anatomy.lung_volume_ml.total;
-    if let (Some(a), Some(b)) = (lungs(current), lungs(earlier)) {
-        if (a - b).abs() > OTHER_BREATH_FROM_SHARE * b {
-            let text = format!(
-                "Lung volume {a:.0} ml, earlier {b:.0} ml: another depth of breath, which alone changes density and the share of opacity."
-            );
-            say("other-breath", Severity::Warning, text);
-        }
+    if let (Some(a), Some(b)) = (lungs(current), lungs(earlier))
+        && (a - b).abs() > OTHER_BREATH_FROM_SHARE * b
+    {
+        let text = format!(
+            "Lung volume {a:.0} ml, earlier {b:.0} ml: another depth of breath, which alone changes density and the share of opacity."
+        );
+        say("other-breath", Severity::Warning, text);
     }
     let models = |study: &ReadStudy| study.findings.models.iter().map(|m| m.sha256.clone()).collect::<Vec<_>>();
     if models(current) != models(earlier) {
