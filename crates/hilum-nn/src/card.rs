@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Calibration, Engine, EngineError, EngineOptions, Precision};
+use crate::features::Familiarity;
 use crate::graph::{Dims, Graph, GraphError};
 use crate::unet::UNet;
 use crate::weights::{Weights, WeightsError, sha256_hex};
@@ -36,6 +37,12 @@ pub struct ModelCard {
     pub network: UNet,
     /// What it learned from and was measured on.
     pub data: Vec<Data>,
+    /// How far its probabilities can be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
+    /// How inputs are told that are unlike what it learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiar: Option<Familiar>,
     /// Whether and how it can be computed in 8-bit integers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Int8>,
@@ -129,6 +136,38 @@ impl Output {
     }
 }
 
+/// How far the probabilities of a segmentation can be believed, measured on patients it did not learn from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// Who it was measured on.
+    pub measured_on: String,
+    /// Thresholds moved so many logits up and down enclose the true volume...
+    pub volume_offset_logits: f64,
+    /// ...in this share of unseen patients, if they are like those.
+    pub volume_coverage: f64,
+    /// Number of patients this was found with.
+    pub volume_patients: usize,
+    /// The probability of a lesion in a slice is the sigmoid of `scale * logit + shift` of the logit that 50 mm² of it reach.
+    pub slice_scale: f64,
+    /// See `slice_scale`.
+    pub slice_shift: f64,
+    /// Number of patients these two were found with.
+    pub slice_patients: usize,
+}
+
+/// How inputs are told that are unlike what a network learned from, by [`Familiarity`] in its weight file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Familiar {
+    /// What the distribution was made of.
+    pub measured_on: String,
+    /// Median distance of a scan's slices from which it is unlike.
+    pub limit: f64,
+    /// The largest such distance among patients it learned from, each left out of the distribution in turn.
+    pub largest_left_out: f64,
+}
+
 /// What 8-bit convolutions need to know, and what they cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,6 +248,8 @@ pub struct Model {
     pub graph: Graph,
     /// The weights, of exactly this network.
     pub weights: Weights,
+    /// Where the values of familiar inputs lie, if the weight file says so.
+    pub familiarity: Option<Familiarity>,
 }
 
 impl Model {
@@ -298,9 +339,15 @@ impl ModelCard {
             return Err(CardError::Altered { model: self.name, expected: self.weights.sha256, found });
         }
         let graph = self.graph()?;
-        let weights = Weights::from_safetensors(bytes)?;
+        let mut weights = Weights::from_safetensors(bytes)?;
+        let familiarity = Familiarity::take(&mut weights);
         weights.check(&graph)?;
-        Ok(Model { card: self, graph, weights })
+        let size = graph.channels(graph.encoder().output());
+        if self.familiar.is_some() != familiarity.is_some() || familiarity.as_ref().is_some_and(|f| f.size() != size) {
+            let reason = "the card's section `familiar` and the weight file do not fit one another".into();
+            return Err(CardError::Inconsistent { model: self.name, reason });
+        }
+        Ok(Model { card: self, graph, weights, familiarity })
     }
 }
 
@@ -344,6 +391,8 @@ mod tests {
             outputs: vec![Output { name: "lung".into(), meaning: "lung".into(), threshold: 0.5 }],
             network,
             data: vec![],
+            trust: None,
+            familiar: None,
             int8: None,
             training: toml::Table::new(),
             results: toml::Table::new(),

@@ -329,6 +329,20 @@ impl Graph {
         Ok((Self { dims, input_channels, nodes, output, channels }, sampling[output.0]))
     }
 
+    /// The part of the network up to its coarsest values, the last of them where there are several: the encoder of a U-Net.
+    ///
+    /// Its output lies on a coarser grid, see [`Graph::output_size`].
+    pub fn encoder(&self) -> Self {
+        let shrunk = |sampling: &Sampling| {
+            let product = |factors: [usize; 3]| factors.iter().product::<usize>();
+            if sampling.global { 0 } else { product(sampling.step) / product(sampling.up) }
+        };
+        let coarsest =
+            self.sampling().iter().enumerate().skip(1).max_by_key(|(_, s)| shrunk(s)).map_or(1, |(at, _)| at);
+        let nodes = self.nodes[..coarsest].to_vec();
+        Self::part(self.dims, self.input_channels, nodes, NodeId(coarsest)).expect("a part of a checked network")
+    }
+
     /// Two or three dimensions.
     pub fn dims(&self) -> Dims {
         self.dims

@@ -46,11 +46,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`FeatureEngine`] and [`Familiarity`] say how unlike an input is to what a network learned from.
+//!
 //! This crate knows nothing of medicine, DICOM or Hounsfield units.
 
 mod card;
 mod convolution;
 mod engine;
+mod features;
 mod graph;
 mod kernels;
 mod onnx;
@@ -61,9 +64,10 @@ mod tiling;
 mod unet;
 mod weights;
 
-pub use card::{CardError, Data, Input, Int8, Model, ModelCard, Output, WeightFile};
+pub use card::{CardError, Data, Familiar, Input, Int8, Model, ModelCard, Output, Trust, WeightFile};
 pub use convolution::Convolution;
 pub use engine::{Algorithm, Calibration, Engine, EngineError, EngineOptions, ExecutionPlan, Precision};
+pub use features::{Familiarity, FeatureEngine};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};
 pub use kernels::{Kernel, KernelStatus, available_kernels};
 pub use onnx::{ONNX_INPUT, ONNX_OPSET, ONNX_OUTPUT, OnnxError, to_onnx};

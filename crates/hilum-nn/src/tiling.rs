@@ -169,7 +169,7 @@ pub fn run_tiled(
 }
 
 /// The next larger size the network divides.
-fn padded_size(graph: &Graph, size: [usize; 3]) -> [usize; 3] {
+pub(crate) fn padded_size(graph: &Graph, size: [usize; 3]) -> [usize; 3] {
     let divisor = graph.size_divisor();
     std::array::from_fn(|axis| size[axis].next_multiple_of(divisor[axis]))
 }
@@ -223,7 +223,7 @@ fn weights(blend: Blend, axis: usize, origin: usize, patch: usize, padded: usize
 }
 
 /// Copies the corner that two stacks of `[channel, slice, row, column]` of different size share.
-fn copy_rows(from: &[f32], from_size: [usize; 3], to: &mut [f32], to_size: [usize; 3]) {
+pub(crate) fn copy_rows(from: &[f32], from_size: [usize; 3], to: &mut [f32], to_size: [usize; 3]) {
     let shared: [usize; 3] = std::array::from_fn(|axis| from_size[axis].min(to_size[axis]));
     let channels = from.len() / from_size.iter().product::<usize>();
     for channel in 0..channels {

@@ -131,6 +131,17 @@ impl Weights {
         self.0.is_empty()
     }
 
+    /// Those of a part of the network they belong to; what is missing is left out.
+    pub fn of(&self, graph: &Graph) -> Self {
+        let names = graph.parameters().into_iter().map(|parameter| parameter.name);
+        Self(names.filter_map(|name| self.0.get_key_value(&name)).map(|(n, t)| (n.clone(), t.clone())).collect())
+    }
+
+    /// Takes a tensor out.
+    pub fn remove(&mut self, name: &str) -> Option<WeightTensor> {
+        self.0.remove(name)
+    }
+
     /// Checks that these are exactly the parameters of `graph`.
     ///
     /// # Errors

@@ -101,6 +101,23 @@ impl Sampler {
         Ok((images, target))
     }
 
+    /// Augmented examples of every case with the patient's name, evenly spread over its slices, at most `most` of each.
+    pub(crate) fn examples(&self, most: usize) -> Result<Vec<(String, Example)>, TrainError> {
+        let cases: Vec<&CachedCase> = self.sources.iter().flat_map(|group| &group.cases).collect();
+        let of = |(at, case): (usize, &CachedCase)| {
+            let count = case.len().min(most);
+            let one = |nth: usize| {
+                let mut random = fastrand::Rng::with_seed(mixed(self.seed, at as u64, nth as u64));
+                let stack = read_stack(case, nth * case.len() / count, self.depth, &mut random)?;
+                let stack: Vec<&Slice> = stack.iter().collect();
+                Ok((case.patient.to_string(), example(&stack, &self.augmentation, self.size, random.u64(..))))
+            };
+            (0..count).map(one).collect::<Result<Vec<_>, TrainError>>()
+        };
+        let found = cases.into_par_iter().enumerate().map(of).collect::<Result<Vec<_>, _>>()?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
     fn draw(&self, random: &mut fastrand::Rng) -> (&CachedCase, usize) {
         let total: f64 = self.sources.iter().map(|group| group.weight).sum();
         let mut place = random.f64() * total;

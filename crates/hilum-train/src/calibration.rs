@@ -141,6 +141,78 @@ impl Reliability {
     }
 }
 
+/// How the network's opinion of whole slices becomes a probability that they show a lesion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SliceProbability {
+    /// The probability is the sigmoid of `scale * logit + shift` of the lesion's logit that 50 mm² of the slice reach (25 pixels of
+    /// the network), which makes what is true most likely (Platt 1999).
+    pub scale: f64,
+    /// See `scale`.
+    pub shift: f64,
+    /// Patients it was found with.
+    pub patients: usize,
+    /// How far it can be believed, each patient judged by a map found with the others.
+    pub reliability: Reliability,
+}
+
+impl SliceProbability {
+    /// Of slices: the place of the patient, the logit, whether there is a lesion. `None` if there are fewer than three patients, or one
+    /// kind is missing.
+    pub(crate) fn of(slices: &[(usize, f32, bool)], patients: usize) -> Option<Self> {
+        let logistic = |without: Option<usize>| {
+            logistic(slices.iter().filter(|s| Some(s.0) != without).map(|s| (clamped(s.1), s.2)))
+        };
+        if patients < 3 {
+            return None;
+        }
+        let maps = (0..patients).map(|patient| logistic(Some(patient))).collect::<Option<Vec<_>>>()?;
+        let judged = slices.iter().map(|(patient, logit, truth)| {
+            let [scale, shift] = maps[*patient];
+            (sigmoid(scale * clamped(*logit) + shift), [1, u64::from(*truth)])
+        });
+        let [scale, shift] = logistic(None)?;
+        Some(Self { scale, shift, patients, reliability: Reliability::of(judged)? })
+    }
+}
+
+fn clamped(logit: f32) -> f64 {
+    f64::from(logit).clamp(LOWEST, -LOWEST)
+}
+
+/// Scale and shift of the logistic regression of truth on a value, by Newton's method, with a trace of a penalty on the scale so that
+/// values which tell both kinds apart without fault have one; `None` if one kind is missing.
+fn logistic(values: impl Iterator<Item = (f64, bool)>) -> Option<[f64; 2]> {
+    const PENALTY: f64 = 1e-2;
+    let values: Vec<(f64, bool)> = values.collect();
+    let positive = values.iter().filter(|v| v.1).count();
+    if positive == 0 || positive == values.len() {
+        return None;
+    }
+    let [mut scale, mut shift] = [0.0, 0.0];
+    for _ in 0..100 {
+        let (mut slope, mut curve) = ([PENALTY * scale, 0.0], [PENALTY, 0.0, 1e-9]);
+        for (value, truth) in &values {
+            let probability = sigmoid(scale * value + shift);
+            let (error, spread) = (probability - f64::from(u8::from(*truth)), probability * (1.0 - probability));
+            slope = [slope[0] + error * value, slope[1] + error];
+            curve = [curve[0] + spread * value * value, curve[1] + spread * value, curve[2] + spread];
+        }
+        let determinant = curve[0] * curve[2] - curve[1] * curve[1];
+        let step = [
+            (curve[2] * slope[0] - curve[1] * slope[1]) / determinant,
+            (curve[0] * slope[1] - curve[1] * slope[0]) / determinant,
+        ];
+        // Far from the minimum a full step overshoots.
+        let length = step[0].abs().max(step[1].abs());
+        let share = if length > 1.0 { 1.0 / length } else { 1.0 };
+        (scale, shift) = (scale - share * step[0], shift - share * step[1]);
+        if length < 1e-9 {
+            break;
+        }
+    }
+    Some([scale, shift])
+}
+
 /// The least offset in logits by which a threshold must be moved, up and down, so that the true volume lies between both
 /// predicted volumes in at least `coverage` of unseen patients if they are like these (split conformal prediction, Vovk et
 /// al. 2005, doi:10.1007/b106715); with the share of patients it promises. `None` if there are too few patients.
@@ -195,6 +267,32 @@ mod tests {
         assert!((found.expected_calibration_error - (0.1 + 0.35 + 0.6 + 0.18 + 0.03) / 5.0).abs() < 1e-12, "{found:?}");
         assert_eq!(found.bins.len(), 5);
         assert_eq!(Reliability::of(std::iter::empty()), None);
+    }
+
+    /// scikit-learn 1.9.1, `LogisticRegression(C=100)` on the same eight values.
+    #[test]
+    fn the_logistic_map_is_what_others_find() {
+        let values = [
+            (-3.0, false),
+            (-1.0, false),
+            (-0.5, true),
+            (0.2, false),
+            (0.4, true),
+            (1.0, false),
+            (2.0, true),
+            (4.0, true),
+        ];
+        let [scale, shift] = logistic(values.into_iter()).unwrap();
+        assert!((scale - 0.89506).abs() < 1e-3 && (shift + 0.30773).abs() < 1e-3, "{scale} {shift}");
+        assert_eq!(logistic([(1.0, true)].into_iter()), None);
+    }
+
+    #[test]
+    fn every_patient_is_judged_by_the_others() {
+        let slices: Vec<_> = (0..60).map(|i| (i % 3, (i as f32 - 30.0) / 5.0, i > 25 && i != 40)).collect();
+        let found = SliceProbability::of(&slices, 3).unwrap();
+        assert!(found.scale > 0.3 && found.reliability.brier < 0.2, "{found:?}");
+        assert_eq!(SliceProbability::of(&slices[..30], 2), None);
     }
 
     #[test]

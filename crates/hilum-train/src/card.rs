@@ -52,6 +52,8 @@ pub fn export_card(
         outputs: config.card.outputs.clone(),
         network: config.network.clone(),
         data: config.card.data.clone(),
+        trust: None,
+        familiar: None,
         int8: None,
         training,
         results: toml::Table::new(),

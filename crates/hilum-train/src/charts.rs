@@ -18,7 +18,7 @@ const COLORS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
 /// Every chart an evaluation has enough for: name of a file and its content.
 ///
 /// `dice.svg` (a dot per patient), `roc.svg` (slices with lesion against those without), `bland-altman.svg` (lesion in percent of
-/// the lungs) and `reliability-CHANNEL.svg` (probabilities of voxels).
+/// the lungs), `reliability-CHANNEL.svg` (probabilities of voxels) and `reliability-slices.svg`.
 #[must_use]
 pub fn charts(evaluation: &Evaluation) -> Vec<(String, String)> {
     let mut files = vec![("dice.svg".to_string(), dice(evaluation))];
@@ -59,6 +59,17 @@ pub fn charts(evaluation: &Evaluation) -> Vec<(String, String)> {
             chart.name(&format!("{name}, error {:.3}", reliability.expected_calibration_error), color);
         }
         files.push((format!("reliability-{}.svg", calibration.channel), chart.svg()));
+    }
+    if let Some(slices) = &evaluation.slice_probability {
+        let axes = ["predicted probability", "share of slices with lesion"];
+        let mut chart = Chart::new("Probability of lesion, slice by slice", axes, [[0.0, 1.0]; 2]);
+        chart.line(&[[0.0, 0.0], [1.0, 1.0]], "#999", true);
+        let points: Vec<_> = slices.reliability.bins.iter().map(|bin| [bin.probability, bin.share]).collect();
+        chart.line(&points, COLORS[0], false);
+        points.iter().for_each(|point| chart.dot(*point, COLORS[0]));
+        let error = slices.reliability.expected_calibration_error;
+        chart.name(&format!("each patient by the others’ map, error {error:.3}"), COLORS[0]);
+        files.push(("reliability-slices.svg".into(), chart.svg()));
     }
     files
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::agreement::{Agreement, Detection};
-use crate::calibration::{LogitHistogram, Reliability, volume_offset};
+use crate::calibration::{LogitHistogram, Reliability, SliceProbability, volume_offset};
 use crate::cases::{self, CHANNELS, Case, Layout, Reading, Slice};
 use crate::config::{Side, Split};
 use crate::lesionwise::{FOUND_FROM_SHARE, LEAST_ML, LesionCounts};
@@ -68,6 +68,9 @@ pub struct Evaluation {
     /// How far the probabilities of single voxels can be believed, of every channel.
     #[serde(default)]
     pub calibration: Vec<ChannelCalibration>,
+    /// How the network's opinion of whole slices becomes a probability, where the set has slices with and without lesion.
+    #[serde(default)]
+    pub slice_probability: Option<SliceProbability>,
     /// Where the true lesion volume of unseen patients lies, if they are like these.
     #[serde(default)]
     pub lesion_interval: Option<VolumeInterval>,
@@ -249,6 +252,8 @@ struct Pool {
     detection: Vec<(usize, f64, bool)>,
     /// Of every patient, by channel, where it is known.
     histograms: Vec<[Option<LogitHistogram>; CHANNELS.len()]>,
+    /// Place of the patient, logit and truth of every slice.
+    slice_logits: Vec<(usize, f32, bool)>,
     /// The card's threshold of lesion, as a logit; of the first model, if there are several.
     lesion_threshold: f64,
 }
@@ -264,6 +269,7 @@ impl Pool {
         }
         let before = self.patients.len();
         self.detection.extend(other.detection.into_iter().map(|(at, area, truth)| (before + at, area, truth)));
+        self.slice_logits.extend(other.slice_logits.into_iter().map(|(at, logit, truth)| (before + at, logit, truth)));
         self.patients.extend(other.patients);
         self.histograms.extend(other.histograms);
         for (own, other) in self.slice_dice.iter_mut().zip(other.slice_dice) {
@@ -279,7 +285,8 @@ impl Pool {
         protocol: Vec<String>,
         options: &EvaluateOptions,
     ) -> Evaluation {
-        let Self { mut patients, slice_dice, detection, histograms, lesion_threshold } = self;
+        let Self { mut patients, slice_dice, detection, histograms, slice_logits, lesion_threshold } = self;
+        let slice_probability = SliceProbability::of(&slice_logits, patients.len());
         let lesions: Vec<_> = histograms.iter().filter_map(|of_patient| of_patient[LESION].clone()).collect();
         let interval = volume_offset(&lesions, lesion_threshold, INTERVAL_COVERAGE);
         let slice_detection = Detection::of(&detection, patients.len(), options.resamples);
@@ -295,6 +302,7 @@ impl Pool {
             protocol,
             slice_detection,
             calibration,
+            slice_probability,
             lesion_interval: interval.map(|[offset_logits, coverage]| VolumeInterval {
                 offset_logits,
                 coverage,
@@ -350,6 +358,7 @@ fn measure(
             all.extend(of_patient.iter().copied());
         }
         pool.detection.extend(measured.detection.iter().map(|(area, positive)| (index, *area, *positive)));
+        pool.slice_logits.extend(measured.slice_logits.iter().map(|(logit, positive)| (index, *logit, *positive)));
         let channels = measured.channels();
         pool.histograms.push(measured.histograms());
         pool.patients.push(PatientResult {
@@ -373,6 +382,8 @@ struct Measured {
     /// Predicted lesion pixels and whether there is a lesion, of every slice.
     detection: Vec<(f64, bool)>,
     histograms: [LogitHistogram; CHANNELS.len()],
+    /// The logit that enough pixels reach and whether there is a lesion, of every slice.
+    slice_logits: Vec<(f32, bool)>,
 }
 
 impl Measured {
@@ -407,6 +418,8 @@ impl Measured {
             let area = predicted.iter().filter(|labels| **labels & 2 != 0).count();
             self.detection.push((area as f64, slice.has_lesion()));
         }
+        let truths = volume.iter().map(Slice::has_lesion);
+        self.slice_logits.extend(prediction.slice_logits.iter().copied().zip(truths));
     }
 
     fn channels(&self) -> Vec<ChannelResult> {

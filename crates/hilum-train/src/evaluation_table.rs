@@ -72,6 +72,11 @@ impl Evaluation {
             }
             text.push('\n');
         }
+        if let Some(p) = &self.slice_probability {
+            let (error, brier) = (p.reliability.expected_calibration_error, p.reliability.brier);
+            writeln!(text, "probability of lesion by slices, each patient by the others' map: calibration error {error:.3}, Brier {brier:.3}")
+                .expect("strings grow");
+        }
         if let Some(VolumeInterval { offset_logits, coverage, patients }) = self.lesion_interval {
             writeln!(
                 text,

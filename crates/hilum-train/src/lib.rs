@@ -32,6 +32,7 @@ mod emphasis;
 mod error;
 mod evaluate;
 mod evaluation_table;
+mod familiarity;
 mod fast;
 mod folds;
 mod inserted;
@@ -56,7 +57,7 @@ mod validation;
 
 pub use agreement::{Agreement, Detection};
 pub use augment::{Augmentation, Example, example};
-pub use calibration::{Reliability, ReliabilityBin};
+pub use calibration::{Reliability, ReliabilityBin, SliceProbability};
 pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Case, Known, Layout, Reading, Slice, list, read};
 pub use charts::charts;
@@ -68,6 +69,7 @@ pub use evaluate::{
     ChannelCalibration, ChannelResult, ChannelSummary, EvaluateOptions, Evaluation, PatientResult, VolumeInterval,
     cross_validate, evaluate, evaluate_on,
 };
+pub use familiarity::measure_familiarity;
 pub use folds::Folds;
 pub use int8::measure_int8;
 pub use lesionwise::LesionCounts;

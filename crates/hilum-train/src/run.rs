@@ -291,7 +291,7 @@ impl RunFiles<'_> {
     fn export(&self, weights: &Weights, state: &State) -> Result<Model, TrainError> {
         let weights = supervision::without_heads(weights);
         let card = export_card(self.config, &weights, &self.summary(state), self.run_dir)?;
-        Ok(Model { card, graph: self.config.network.graph()?, weights })
+        Ok(Model { card, graph: self.config.network.graph()?, weights, familiarity: None })
     }
 
     fn summary(&self, state: &State) -> Summary {

@@ -250,6 +250,30 @@ pub(crate) enum ModelsAction {
         #[arg(long, value_name = "N")]
         threads: Option<usize>,
     },
+    /// Measure how far a model can be believed, and write it into its card and weights
+    ///
+    /// From the training patients of its configuration: what scans look like that it knows, so that others are told. From what
+    /// `hilum evaluate --out` wrote, of patients it did not learn from: the interval of lesion volumes and the probability of
+    /// lesion in a slice. For a model that learned from everybody, that of the folds of the same configuration.
+    Calibrate {
+        /// The card; the weights lie beside it, and both are written anew
+        card: PathBuf,
+        /// Training configuration of the model
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Evaluations; the first that has the interval, and the first that has the probability of slices, are taken
+        #[arg(long, value_name = "FILE.json", num_args = 1.., required = true)]
+        evaluated: Vec<PathBuf>,
+        /// Who was measured, in words for the card
+        #[arg(long, value_name = "TEXT")]
+        measured_on: String,
+        /// Where prepared slices are kept; otherwise a temporary folder
+        #[arg(long, value_name = "DIR")]
+        cache: Option<PathBuf>,
+        /// Threads to use; otherwise all cores
+        #[arg(long, value_name = "N")]
+        threads: Option<usize>,
+    },
     /// Write a model's card and weights into a folder, or all of it as one ONNX file
     Export {
         /// Its name

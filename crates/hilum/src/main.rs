@@ -11,6 +11,7 @@ mod doctor;
 mod evaluate;
 mod machine;
 mod models;
+mod models_calibrate;
 mod outcome;
 mod output;
 mod phantom;

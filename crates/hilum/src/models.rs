@@ -9,7 +9,7 @@ use hilum_nn::{Model, ModelCard, ONNX_OPSET};
 use crate::arguments::{ModelsAction, ModelsArguments};
 use crate::outcome::WrongUsage;
 use crate::progress::Progress;
-use crate::{evaluate, machine, output};
+use crate::{evaluate, machine, models_calibrate, output};
 
 /// The model of the pneumonia product, part of the program so that nothing needs to be fetched.
 const BUILT_IN: [(&str, &[u8]); 1] = [(
@@ -21,10 +21,10 @@ const BUILT_IN: [(&str, &[u8]); 1] = [(
 const CARD: &str = "card.toml";
 
 /// A card with the bytes of its weights, not yet checked against one another.
-struct Entry {
-    card: ModelCard,
-    card_text: String,
-    weights: Vec<u8>,
+pub(crate) struct Entry {
+    pub(crate) card: ModelCard,
+    pub(crate) card_text: String,
+    pub(crate) weights: Vec<u8>,
     place: String,
 }
 
@@ -38,6 +38,9 @@ pub(crate) fn run(arguments: &ModelsArguments, progress: &Progress) -> Result<()
         ModelsAction::Verify { name } => verify(name.as_deref()),
         ModelsAction::Import { card } => import(card),
         ModelsAction::Quantise { card, data, split, threads } => quantise(card, data, split, *threads, progress),
+        ModelsAction::Calibrate { card, config, evaluated, measured_on, cache, threads } => {
+            models_calibrate::run(card, config, evaluated, measured_on, cache.as_deref(), *threads, progress)
+        }
         ModelsAction::Export { name, out, onnx } => export(name, out.as_deref(), onnx.as_deref()),
     }
 }
@@ -111,7 +114,7 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
 }
 
 /// A TOML text with one of its tables replaced, or added at the end; all else stays as it was written.
-fn with_section(text: &str, name: &str, section: &str) -> String {
+pub(crate) fn with_section(text: &str, name: &str, section: &str) -> String {
     let [table, below] = [format!("[{name}]"), format!("[{name}.")];
     let mut inside = false;
     let mut kept = String::new();
@@ -171,7 +174,7 @@ fn built_in() -> Result<Vec<Entry>> {
     BUILT_IN.iter().map(entry).collect()
 }
 
-fn from_file(path: &Path) -> Result<Entry> {
+pub(crate) fn from_file(path: &Path) -> Result<Entry> {
     if !path.is_file() {
         return Err(WrongUsage(format!("there is no model card at {}", path.display())).into());
     }
