@@ -28,15 +28,7 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
     let model = models::load(arguments.model.as_deref())?;
     let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model.card)?;
     let a = arguments;
-    let findings = read_and_write(
-        &a.input,
-        a.series.as_deref(),
-        &a.out,
-        &network,
-        language,
-        &ResultArguments::default(),
-        progress,
-    )?;
+    let findings = read_and_write(&a.input, a.series.as_deref(), &a.out, &network, language, &a.results, progress)?;
     progress.say(&summary(&findings, &arguments.out));
     Ok(())
 }

@@ -76,6 +76,8 @@ pub(crate) struct AnalyzeArguments {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
     #[command(flatten)]
+    pub(crate) results: crate::dicom_results::ResultArguments,
+    #[command(flatten)]
     pub(crate) device: DeviceArguments,
 }
 

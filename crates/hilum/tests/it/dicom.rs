@@ -77,6 +77,72 @@ fn what_identifies_is_taken_out_and_brought_back() {
 }
 
 #[test]
+fn results_are_listed_converted_and_measured_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    phantom(&at("phantom"), "small");
+    let series = at("phantom").join("series");
+    hilum_ok(&["analyze", "--quiet", text(&series), "--out", text(&at("first")), "--seg-form", "fractional"]);
+    let seg = at("first").join("dicom/segmentation.dcm");
+
+    let listed = hilum_ok(&["dicom", "info", text(&at("first").join("dicom"))]);
+    for line in ["  5 Right lower lobe (266005 SCT), ", "(probability, 1 segments)", "Percentage of opacity: "] {
+        assert!(listed.contains(line), "{line:?} in {listed}");
+    }
+    let tags = hilum_ok(&["dicom", "info", "--tags", text(&seg)]);
+    assert!(
+        tags.contains("(0008,0060) CS Modality: SEG") && tags.contains("(0062,0002) SQ SegmentSequence: "),
+        "{tags}"
+    );
+    assert!(!tags.contains("PHANTOM"), "what identifies is not shown");
+    assert!(hilum_ok(&["dicom", "info", "--tags", "--identity", text(&seg)]).contains("PHANTOM"));
+
+    // Lobes and opacities, as a reader might have corrected them, give the same labels and the same numbers.
+    hilum_ok(&["analyze", "--quiet", text(&series), "--out", text(&at("again")), "--masks", text(&seg)]);
+    let [first, again] = ["first", "again"].map(|name| json(&at(name).join("findings.json")));
+    for part in ["anatomy", "lesions", "scores"] {
+        assert_eq!(first[part], again[part], "{part}");
+    }
+    let labels = |name: &str| std::fs::read(at(name).join("labels.nii.gz")).unwrap();
+    assert_eq!(labels("first"), labels("again"));
+    let notes = again["quality"]["reasons"].as_array().unwrap();
+    assert!(notes.iter().any(|n| n["code"] == "masks-given"), "{notes:?}");
+
+    // Ground glass alone, on the grid of the series: the voxels of label 11.
+    let out = at("ggo.nii");
+    hilum_ok(&[
+        "dicom",
+        "convert",
+        "--quiet",
+        text(&seg),
+        "--source",
+        text(&series),
+        "--segment",
+        "8",
+        "--out",
+        text(&out),
+    ]);
+    let ggo = std::fs::read(&out).unwrap();
+    let shape = |at: usize| usize::from(u16::from_le_bytes([ggo[40 + 2 * at], ggo[41 + 2 * at]]));
+    let voxel_ml =
+        [80, 84, 88].map(|at| f32::from_le_bytes(ggo[at..at + 4].try_into().unwrap())).iter().product::<f32>() / 1000.0;
+    let voxels = &ggo[352..];
+    assert_eq!(voxels.len(), shape(1) * shape(2) * shape(3));
+    let ml = voxels.iter().filter(|v| **v == 1).count() as f64 * f64::from(voxel_ml);
+    let known = first["lesions"]["ground_glass_ml"].as_f64().unwrap();
+    assert!((ml - known).abs() < 1e-3 * known, "{ml} against {known} ml");
+
+    // Masks of another series are not voxels of this one.
+    phantom(&at("other"), "oblique");
+    let other = at("other").join("series");
+    let wrong = hilum(&["analyze", "--quiet", text(&other), "--out", text(&at("wrong")), "--masks", text(&seg)]);
+    assert_eq!(wrong.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("masks"), "{wrong:?}");
+    let without = hilum(&["dicom", "convert", text(&series), "--segment", "8", "--out", text(&out)]);
+    assert_eq!(without.status.code(), Some(2));
+}
+
+#[test]
 fn objects_are_sent_once_and_failures_have_their_exit_codes() {
     use hilum_network::{Receiver, ReceiverOptions, Status};
     use std::sync::atomic::{AtomicUsize, Ordering};
