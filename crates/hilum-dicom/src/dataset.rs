@@ -77,6 +77,7 @@ impl<'a> Dataset<'a> {
         while walk.peek_group() == Some(2) {
             elements.push(walk.element(0)?);
         }
+        refuse_contradictions(&elements)?;
         let (at, charset) = (walk.at, Charset::default());
         Ok((
             Self { elements, encoding: Encoding::EXPLICIT, pixels: None, pixel_offset: 0, limits, charset, depth: 0 },
@@ -104,6 +105,7 @@ impl<'a> Dataset<'a> {
             walk.at = start;
             elements.push(walk.element(depth)?);
         }
+        refuse_contradictions(&elements)?;
         let pixel_offset = walk.at;
         let mut dataset = Self { elements, encoding, pixels, pixel_offset, limits, charset, depth };
         if let Some(value) = dataset.bytes(tags::SPECIFIC_CHARACTER_SET) {
@@ -161,15 +163,19 @@ impl<'a> Dataset<'a> {
         self.numbers(tag)?.try_into().ok()
     }
 
-    /// The first number of a Decimal or Integer String.
+    /// The one number of a Decimal or Integer String.
     pub(crate) fn number(&self, tag: Tag) -> Option<f64> {
-        self.numbers(tag)?.first().copied()
+        self.exactly(tag).map(|[number]| number)
     }
 
-    /// The first 16-bit number (US, or SS as its bit pattern).
+    /// The one 16-bit number (US, or SS as its bit pattern); `None` if absent or something else. A longer number of which two
+    /// bytes were taken would be another one.
     pub(crate) fn u16(&self, tag: Tag) -> Option<u16> {
         let element = self.element(tag)?;
-        let value = [*element.value.first()?, *element.value.get(1)?];
+        if element.vr.is_some_and(|vr| ![*b"US", *b"SS", *b"UN"].contains(&vr)) {
+            return None;
+        }
+        let value: [u8; 2] = element.value.try_into().ok()?;
         Some(if element.encoding.big_endian { u16::from_be_bytes(value) } else { u16::from_le_bytes(value) })
     }
 
@@ -275,6 +281,18 @@ impl<'a> Dataset<'a> {
     pub(crate) fn declared_pixel_bytes(&self) -> Option<u64> {
         self.pixels.and_then(|(_, length)| (length != UNDEFINED).then_some(u64::from(length)))
     }
+}
+
+/// Refuses a data set in which an attribute of the standard is there twice with different values: which one counts is nowhere
+/// said, and readers differ in it. Elements in another order than that of their tags are let pass.
+fn refuse_contradictions(elements: &[Element<'_>]) -> Result<(), Fault> {
+    if elements.is_sorted_by(|a, b| a.tag < b.tag) {
+        return Ok(());
+    }
+    let mut sorted: Vec<&Element<'_>> = elements.iter().filter(|e| e.tag.0 % 2 == 0).collect();
+    sorted.sort_by_key(|e| e.tag);
+    let contradiction = sorted.windows(2).any(|w| w[0].tag == w[1].tag && w[0].value != w[1].value);
+    if contradiction { Err(Fault::Malformed) } else { Ok(()) }
 }
 
 pub(crate) struct Header {

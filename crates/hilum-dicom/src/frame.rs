@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::Limits;
 use crate::codec::{self, FrameSize};
 use crate::dataset::PixelData;
 use crate::image::{Frame, PixelLayout};
@@ -19,7 +20,8 @@ pub(crate) fn frame_bytes<'a>(
     frames: usize,
 ) -> Result<std::borrow::Cow<'a, [u8]>, SkipReason> {
     match pixels {
-        PixelData::Native { bytes, .. } => {
+        PixelData::Native { bytes, declared } => {
+            refuse_excess(*declared, layout, frames)?;
             let size = layout.frame_bytes();
             let start = index.checked_mul(size).ok_or(SkipReason::Damaged)?;
             Ok(bytes.get(start..start + size).ok_or(SkipReason::CutShort)?.into())
@@ -66,13 +68,60 @@ pub(crate) fn frame_bytes<'a>(
     }
 }
 
+/// Refuses native pixels that are more than the image the header describes: a row or a column of another number would make
+/// another picture of them. Less than that is padding.
+pub(crate) fn refuse_excess(declared: u64, layout: &PixelLayout, frames: usize) -> Result<(), SkipReason> {
+    let needed = layout.frame_bytes() as u64 * frames as u64;
+    let line = layout.rows.min(layout.columns) * usize::from(layout.bits_allocated.div_ceil(8));
+    // One byte of padding is always allowed (PS3.5 8.1.1).
+    let padding = (line as u64).max(2);
+    if declared.saturating_sub(needed) >= padding { Err(SkipReason::ExcessPixels) } else { Ok(()) }
+}
+
+/// A frame up to this size may come from any number of bytes: a slice of nothing but air packs to a few.
+const SMALL_FRAME_BYTES: u64 = 8 << 20;
+
 /// The stored numbers of a frame as the words they were unpacked to. A decoder that panics makes a damaged frame, not a
 /// crash.
-pub(crate) fn stored(bytes: &[u8], layout: &PixelLayout, syntax: Syntax) -> Result<Vec<u16>, SkipReason> {
-    let size = FrameSize { rows: layout.rows, columns: layout.columns, bits_allocated: layout.bits_allocated };
+pub(crate) fn stored(
+    bytes: &[u8],
+    layout: &PixelLayout,
+    syntax: Syntax,
+    limits: &Limits,
+) -> Result<Vec<u16>, SkipReason> {
+    let most = (bytes.len() as u64).saturating_mul(limits.max_unpack_ratio).max(SMALL_FRAME_BYTES);
+    if 2 * layout.pixels() as u64 > most {
+        return Err(SkipReason::TooLarge);
+    }
+    let size = FrameSize {
+        rows: layout.rows,
+        columns: layout.columns,
+        bits_allocated: layout.bits_allocated,
+        bits_stored: layout.bits_stored,
+    };
     let decoded =
         catch_unwind(AssertUnwindSafe(|| codec::decode(syntax.codec, bytes, size, syntax.encoding.big_endian)));
-    decoded.unwrap_or(Err(codec::Undecodable)).map_err(|_| SkipReason::Damaged)
+    let stored = decoded.unwrap_or(Err(codec::Undecodable)).map_err(|_| SkipReason::Damaged)?;
+    // A codestream says itself how many bits it has; numbers beyond those of the data set contradict it.
+    if syntax.codec.states_precision() && holds_more_bits(&stored, layout) {
+        return Err(SkipReason::Damaged);
+    }
+    Ok(stored)
+}
+
+/// Whether numbers need more bits than Bits Stored, other than to repeat the sign.
+pub(crate) fn holds_more_bits(stored: &[u16], layout: &PixelLayout) -> bool {
+    let (bits, high) = (u32::from(layout.bits_stored), u32::from(layout.high_bit));
+    if bits == 0 || bits >= 16 || high >= 16 || high + 1 < bits {
+        return false;
+    }
+    let shift = high + 1 - bits;
+    let unused = !(((1u32 << bits) - 1) << shift) as u16;
+    if !layout.signed || shift > 0 {
+        return stored.iter().fold(0, |all, word| all | word) & unused != 0;
+    }
+    let repeated = |word: u16| word & unused == 0 || (word & unused == unused && word >> (bits - 1) & 1 == 1);
+    !stored.iter().all(|word| repeated(*word))
 }
 
 /// Whether the syntax gives words of 16 bits whatever Bits Allocated says.
@@ -80,8 +129,9 @@ pub(crate) fn bits_fit(layout: &PixelLayout, codec: Codec) -> bool {
     let allocated = matches!(layout.bits_allocated, 8 | 16);
     let stored = layout.bits_stored >= 1 && layout.bits_stored <= layout.bits_allocated;
     // PS3.5 8.1.1: High Bit is one less than Bits Stored. Others were legal once, but only unpacked.
-    let high = layout.high_bit + 1 == layout.bits_stored || (codec == Codec::Native && layout.high_bit < 16);
-    allocated && stored && high
+    let (high, lowest) = (u32::from(layout.high_bit) + 1, u32::from(layout.bits_stored));
+    let placed = high == lowest || (codec == Codec::Native && high > lowest && high <= layout.bits_allocated.into());
+    allocated && stored && placed && layout.sign_is_known
 }
 
 /// The way from stored words to HU: every possible word with its result.
@@ -107,7 +157,7 @@ impl Rescale {
                 hu.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
             })
             .collect();
-        let shift = u32::from(layout.high_bit + 1).saturating_sub(bits);
+        let shift = (u32::from(layout.high_bit) + 1).saturating_sub(bits).min(15);
         Self { table, shift, mask: ((1u32 << bits) - 1) as u16 }
     }
 

@@ -47,6 +47,10 @@ pub(crate) struct PixelLayout {
     pub(crate) bits_stored: u16,
     pub(crate) high_bit: u16,
     pub(crate) signed: bool,
+    /// Whether Pixel Representation is one of the two that exist.
+    pub(crate) sign_is_known: bool,
+    /// Whether Photometric Interpretation is absent or says grey.
+    pub(crate) grey: bool,
     /// Pixel Padding Value and, where a range is given, its other end (PS3.3 C.7.5.1.1.2), as stored numbers.
     pub(crate) padding: Option<(i32, i32)>,
 }
@@ -81,9 +85,9 @@ pub(crate) struct Frame {
 impl ImageHeader {
     /// Gathers the header; `None` if the object has no identity.
     pub(crate) fn of(dataset: &Dataset<'_>, syntax: Syntax) -> Option<Self> {
-        let text = |tag| dataset.text(tag).unwrap_or_default();
+        let text = |tag| dataset.text(tag).map(|text| shortened(text, MOST_TEXT)).unwrap_or_default();
         let integer = |tag| dataset.number(tag).map(|n| n as i64);
-        let uid = |tag| dataset.text(tag).filter(|uid| uid.len() <= 64 && uid.is_ascii());
+        let uid = |tag| dataset.text(tag).filter(|uid| is_harmless_uid(uid));
         let sop_class_uid = uid(tags::SOP_CLASS_UID)?;
         let pixels = PixelLayout::of(dataset);
         let image_type = values(dataset, tags::IMAGE_TYPE);
@@ -138,6 +142,24 @@ impl ImageHeader {
     }
 }
 
+/// Characters of a header text that are kept: PS3.5 6.2 allows 64 in most, and nobody reads more.
+const MOST_TEXT: usize = 1024;
+
+fn shortened(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// Whether a UID is one or comes close. Archives hold UIDs with letters or leading zeros; what could leave a folder, end a line
+/// or mean something to a shell is refused.
+fn is_harmless_uid(uid: &str) -> bool {
+    uid.len() <= 64
+        && uid.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        && uid.bytes().any(|b| b.is_ascii_alphanumeric())
+}
+
 /// A pseudonym of the patient: the same for the same identity, useless for reading the name. It is no anonymisation, as
 /// a guessed identity can be checked against it. Scanners spell names differently, so the name counts only where there
 /// is no Patient ID.
@@ -161,7 +183,9 @@ impl PixelLayout {
     pub(crate) fn of(dataset: &Dataset<'_>) -> Self {
         let number = |tag| dataset.u16(tag).unwrap_or(0);
         let bits_stored = number(tags::BITS_STORED);
-        let signed = number(tags::PIXEL_REPRESENTATION) == 1;
+        let representation = number(tags::PIXEL_REPRESENTATION);
+        let signed = representation == 1;
+        let photometric = dataset.text(tags::PHOTOMETRIC_INTERPRETATION);
         let stored = |value: u16| if signed { i32::from(value as i16) } else { i32::from(value) };
         let padding = dataset.u16(tags::PIXEL_PADDING_VALUE).map(stored).map(|value| {
             let other = dataset.u16(tags::PIXEL_PADDING_RANGE_LIMIT).map_or(value, stored);
@@ -175,6 +199,8 @@ impl PixelLayout {
             bits_stored,
             high_bit: dataset.u16(tags::HIGH_BIT).unwrap_or(bits_stored.saturating_sub(1)),
             signed,
+            sign_is_known: representation <= 1,
+            grey: photometric.is_none_or(|p| ["MONOCHROME1", "MONOCHROME2"].contains(&p.as_str())),
             padding,
         }
     }

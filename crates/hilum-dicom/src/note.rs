@@ -99,6 +99,8 @@ pub enum NoteKind {
     PaddingIgnored,
     /// Several images share one SOP Instance UID, which should be unique: results can refer to the series only.
     RepeatedInstanceUid,
+    /// The words of pixels hold more bits than Bits Stored says; what is beyond was left out, as PS3.5 8.1.1 asks for.
+    UnusedBitsSet,
     /// The images say that the unit of their values is unspecified, though they are CT: HU were taken.
     UnstatedUnits,
     /// The images were packed with loss at some time.
@@ -136,6 +138,7 @@ impl NoteKind {
             Self::UnreadableFile { .. } => "unreadable-file",
             Self::PaddingIgnored => "padding-ignored",
             Self::RepeatedInstanceUid => "repeated-instance-uid",
+            Self::UnusedBitsSet => "unused-bits-set",
             Self::UnstatedUnits => "unstated-units",
             Self::LossyCompression => "lossy-compression",
         }
@@ -217,6 +220,9 @@ impl NoteKind {
             Self::RepeatedInstanceUid => {
                 "Several slices share one SOP Instance UID, which should be unique: results cannot refer to single slices."
                     .to_owned()
+            }
+            Self::UnusedBitsSet => {
+                "Pixels hold more bits than the images say they do: bits beyond those stored were left out.".to_owned()
             }
             Self::UnstatedUnits => {
                 "The images leave the unit of their values open: Hounsfield units were taken, as for CT.".to_owned()

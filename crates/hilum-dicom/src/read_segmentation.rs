@@ -128,7 +128,7 @@ impl SegmentationImage {
         let pixels =
             pixels.ok_or(Refusal::TooLarge { what: "the number of voxels", limit: limits.max_voxels as u64 })?;
         let fractional = matches!(form, SegmentationForm::Probability | SegmentationForm::Occupancy);
-        let values = Values::of(&data, &pixel_layout, layout.syntax, frames.len(), fractional)?;
+        let values = Values::of(&data, &pixel_layout, layout.syntax, frames.len(), fractional, limits)?;
         debug_assert_eq!(values.len(), pixels);
         let padding = data.u16(tags::PIXEL_PADDING_VALUE).unwrap_or(0);
         let label_map = form == SegmentationForm::LabelMap;

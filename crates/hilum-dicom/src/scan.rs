@@ -7,6 +7,7 @@ use dicom_dictionary_std::tags;
 use rayon::prelude::*;
 
 use crate::dataset::{Dataset, Fault};
+use crate::frame;
 use crate::image::ImageHeader;
 use crate::part10::Layout;
 use crate::source::{self, Item, Source};
@@ -117,6 +118,12 @@ pub enum SkipReason {
     /// Its structure makes no sense.
     #[error("the file is damaged")]
     Damaged,
+    /// The pixels are more than those of the image it describes.
+    #[error("the file is damaged: its pixels are more than its rows, columns and frames")]
+    ExcessPixels,
+    /// The process that decodes crashed, hung or asked for too much memory.
+    #[error("the file is damaged: decoding its pixels failed or took too much time or memory")]
+    DecoderFailed,
     /// It asks for more than the limits allow.
     #[error("the file exceeds the limits for foreign files")]
     TooLarge,
@@ -269,6 +276,7 @@ fn parse(bytes: &[u8], file_bytes: u64, limits: &Limits) -> Result<ImageHeader, 
         if declared < needed {
             return Err(SkipReason::Damaged);
         }
+        frame::refuse_excess(declared, &header.pixels, header.frames.len())?;
         let before = (bytes.len() - content.len() + dataset.pixel_offset()) as u64;
         if needed > file_bytes.saturating_sub(before) {
             return Err(SkipReason::CutShort);

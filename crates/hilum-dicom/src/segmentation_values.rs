@@ -3,12 +3,12 @@
 use dicom_dictionary_std::tags;
 use rayon::prelude::*;
 
-use crate::Refusal;
 use crate::dataset::{Dataset, PixelData};
 use crate::frame::{frame_bytes, stored};
 use crate::image::PixelLayout;
 use crate::scan::SkipReason;
 use crate::syntax::{Codec, Syntax};
+use crate::{Limits, Refusal};
 
 /// Pixels of all frames, one after another.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,7 @@ impl Values {
         syntax: Syntax,
         frames: usize,
         fractional: bool,
+        limits: &Limits,
     ) -> Result<Self, Refusal> {
         let no = |why: &'static str| Refusal::NotSegmentation(why);
         if layout.samples != 1 {
@@ -58,11 +59,17 @@ impl Values {
         let pixels = data.pixel_data().map_err(|_| no("it is damaged"))?.ok_or(no("it has no pixels"))?;
         let count = frames * layout.pixels();
         let values = match (syntax.codec, &pixels) {
+            // More than padding to whole words is another image than the one described.
+            (Codec::Native, PixelData::Native { declared, .. })
+                if *declared > (count as u64 * u64::from(bits)).div_ceil(8) + 3 =>
+            {
+                return Err(no("its pixels are more than its frames"));
+            }
             (Codec::Native, PixelData::Native { bytes, .. }) => Self::native(bytes, bits, count, most),
             (Codec::Native, _) | (_, PixelData::Native { .. }) => {
                 return Err(no("its pixels are not packed as it says"));
             }
-            _ => Self::packed(&pixels, layout, syntax, frames, most)?,
+            _ => Self::packed(&pixels, layout, syntax, frames, most, limits)?,
         };
         let values = values.ok_or(no("it is cut short"))?;
         if let Self::Bytes { values, most: Some(most) } = &values
@@ -92,12 +99,13 @@ impl Values {
         syntax: Syntax,
         frames: usize,
         most: Option<u8>,
+        limits: &Limits,
     ) -> Result<Option<Self>, Refusal> {
         // Before memory is taken for the frames, there is a fragment for each of them.
         if matches!(pixels, PixelData::Fragments { fragments, .. } if fragments.len() < frames) {
             return Ok(None);
         }
-        let frame = |n: usize| stored(&frame_bytes(pixels, layout, n, frames)?, layout, syntax);
+        let frame = |n: usize| stored(&frame_bytes(pixels, layout, n, frames)?, layout, syntax, limits);
         let size = layout.pixels();
         let unreadable = |reason: SkipReason| match reason {
             SkipReason::CutShort => Refusal::NotSegmentation("it is cut short"),

@@ -1,7 +1,7 @@
 //! A series loaded: its volume in HU, where every slice came from, and what was wrong with it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hilum_volume::Volume;
 use rayon::prelude::*;
@@ -74,7 +74,10 @@ pub fn load(scan: &Scan, series_uid: &str, progress: &(dyn Fn(f32) + Sync)) -> R
         let planes = candidates.iter().map(Candidate::plane).collect::<Result<Vec<_>, _>>()?;
         let stack = stack::arrange(&planes)?;
         match decode(&candidates, &stack, &scan.limits, progress)? {
-            Decoded::Whole { volume, conflicts, agreements } => {
+            Decoded::Whole { volume, conflicts, agreements, more_bits } => {
+                if more_bits {
+                    notes.push(NoteKind::UnusedBitsSet);
+                }
                 if damaged > 0 {
                     notes.push(NoteKind::DamagedImage { count: damaged });
                 }
@@ -180,14 +183,17 @@ fn check(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let layout = &header.pixels;
     let fault = if header.sop_class_uid.starts_with("1.2.840.10008.5.1.4.1.1.7") {
         "they are secondary captures, pictures of the screen"
-    } else if layout.samples != 1 {
+    } else if layout.samples != 1 || !layout.grey {
         "they are colour pictures"
     } else if candidate.frame.unit == Unit::Other {
         "they name another unit"
     } else if candidate.frame.rescale.is_none() {
         "they do not say how stored numbers become HU"
-    } else if candidate.frame.rescale.is_some_and(|(slope, _)| slope == 0.0) {
-        "their rescale slope is zero"
+    } else if candidate.frame.rescale.is_some_and(|(slope, _)| slope <= 0.0) {
+        "their rescale slope is not positive"
+    } else if candidate.frame.rescale.is_some_and(|(slope, intercept)| slope > 16.0 || intercept.abs() > 32768.0) {
+        // Scales for metal reach 30 710 HU, with slopes up to ten.
+        "their rescaling leads far beyond what CT measures"
     } else if frame::hu_span(layout, candidate.frame) < 1000.0 {
         "their grey levels are too few to reach from air to bone"
     } else if !frame::bits_fit(layout, header.syntax.codec) {
@@ -199,9 +205,12 @@ fn check(candidate: &Candidate<'_>) -> Result<(), Refusal> {
 }
 
 enum Decoded {
-    Whole { volume: Volume<i16>, conflicts: usize, agreements: usize },
+    Whole { volume: Volume<i16>, conflicts: usize, agreements: usize, more_bits: bool },
     Damaged { failed: BTreeSet<usize>, reason: SkipReason },
 }
+
+/// A volume up to this size may come from any number of bytes.
+const SMALL_VOLUME_BYTES: u64 = 32 << 20;
 
 /// Decodes every slice of the stack into the volume, and its doubles for comparison.
 fn decode(
@@ -213,6 +222,12 @@ fn decode(
     let [slices, rows, columns] = stack.geometry.shape();
     let voxels = slices.checked_mul(rows * columns).filter(|n| *n <= limits.max_voxels);
     let voxels = voxels.ok_or(Refusal::TooLarge { what: "the number of voxels", limit: limits.max_voxels as u64 })?;
+    // A volume is not much larger than the files it comes from, unless they are few and empty.
+    let files: BTreeMap<usize, u64> = candidates.iter().map(|c| (c.file, c.member.item.bytes)).collect();
+    let by_bytes = files.values().sum::<u64>().saturating_mul(limits.max_unpack_ratio).max(SMALL_VOLUME_BYTES);
+    if 2 * voxels as u64 > by_bytes {
+        return Err(Refusal::TooLarge { what: "the packing ratio of the images", limit: limits.max_unpack_ratio });
+    }
     let mut data = vec![0i16; voxels];
 
     // Frames by file, so that each file is read once.
@@ -224,6 +239,7 @@ fn decode(
     }
     let total: usize = by_file.values().map(Vec::len).sum();
     let done = AtomicUsize::new(0);
+    let more_bits = AtomicBool::new(false);
     let each = || progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f32 / total as f32);
     let failures: Vec<(usize, SkipReason)> = by_file
         .into_values()
@@ -231,7 +247,7 @@ fn decode(
         .into_par_iter()
         .flat_map_iter(|targets| {
             let indices: Vec<usize> = targets.iter().map(|t| t.index).collect();
-            decode_file(targets, candidates, limits, &each)
+            decode_file(targets, candidates, limits, &each, &more_bits)
                 .unwrap_or_else(|reason| indices.into_iter().map(|index| (index, reason)).collect())
         })
         .collect();
@@ -246,7 +262,7 @@ fn decode(
         .map(|(index, slice)| {
             let mut double = vec![0i16; rows * columns];
             let target = Target { index: *index, hu: &mut double };
-            let failed = decode_file(vec![target], candidates, limits, &|| ());
+            let failed = decode_file(vec![target], candidates, limits, &|| (), &more_bits);
             failed.is_ok_and(|f| f.is_empty()).then(|| double == data[slice * rows * columns..][..rows * columns])
         })
         .collect();
@@ -255,7 +271,7 @@ fn decode(
     let agreements = same.len() - conflicts;
     let mut volume = Volume::new(stack.geometry.clone(), data).expect("one chunk per slice was allocated");
     interpolate(&mut volume, &stack.slices);
-    Ok(Decoded::Whole { volume, conflicts, agreements })
+    Ok(Decoded::Whole { volume, conflicts, agreements, more_bits: more_bits.into_inner() })
 }
 
 /// A frame to decode, and the slice it fills.
@@ -271,6 +287,7 @@ fn decode_file(
     candidates: &[Candidate<'_>],
     limits: &Limits,
     each: &(dyn Fn() + Sync),
+    more_bits: &AtomicBool,
 ) -> Result<Vec<(usize, SkipReason)>, SkipReason> {
     let Member { item, header } = candidates[targets[0].index].member;
     let bytes = item.read(limits.max_file_bytes).map_err(|_| SkipReason::Unreadable)?;
@@ -281,8 +298,13 @@ fn decode_file(
     let one = |Target { index, hu }: Target<'_>| {
         let candidate = &candidates[index];
         let result = frame::frame_bytes(&pixels, &header.pixels, candidate.number, header.frames.len())
-            .and_then(|bytes| frame::stored(&bytes, &header.pixels, header.syntax))
-            .map(|stored| Rescale::new(&header.pixels, candidate.rescale()).apply(&stored, hu));
+            .and_then(|bytes| frame::stored(&bytes, &header.pixels, header.syntax, limits))
+            .map(|stored| {
+                if frame::holds_more_bits(&stored, &header.pixels) {
+                    more_bits.store(true, Ordering::Relaxed);
+                }
+                Rescale::new(&header.pixels, candidate.rescale()).apply(&stored, hu);
+            });
         each();
         result.err().map(|reason| (index, reason))
     };

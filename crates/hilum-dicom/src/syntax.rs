@@ -30,6 +30,13 @@ pub(crate) enum Codec {
     Jpeg2000,
 }
 
+impl Codec {
+    /// Whether a frame of it says by itself how many bits its numbers have.
+    pub(crate) fn states_precision(self) -> bool {
+        matches!(self, Self::JpegLossless | Self::JpegLs | Self::Jpeg2000)
+    }
+}
+
 /// A transfer syntax that we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Syntax {

@@ -3,13 +3,14 @@
 //! Our own because the crates at hand misplace the point transform and do not reset the prediction at restart markers,
 //! and because most CT archives use this process: a table of 12 bits decodes nearly every code with one look.
 
-use super::Undecodable;
+use super::{FrameSize, Undecodable};
 
 /// Codes up to this length are decoded with one look.
 const LOOK_BITS: u32 = 12;
 
-/// One component of `rows` × `columns`, values modulo 2¹⁶.
-pub(super) fn decode(bytes: &[u8], rows: usize, columns: usize) -> Result<Vec<u16>, Undecodable> {
+/// One component, values modulo 2¹⁶.
+pub(super) fn decode(bytes: &[u8], frame: FrameSize) -> Result<Vec<u16>, Undecodable> {
+    let FrameSize { rows, columns, .. } = frame;
     let mut reader = Markers { bytes, at: 0 };
     if reader.marker()? != 0xD8 {
         return Err(Undecodable);
@@ -28,7 +29,7 @@ pub(super) fn decode(bytes: &[u8], rows: usize, columns: usize) -> Result<Vec<u1
             0xC3 => {
                 let [p, r1, r0, c1, c0, components, ..] = *segment else { return Err(Undecodable) };
                 let size = [u16::from_be_bytes([r1, r0]), u16::from_be_bytes([c1, c0])].map(usize::from);
-                if size != [rows, columns] || components != 1 || !(2..=16).contains(&p) {
+                if size != [rows, columns] || components != 1 || !(2..=16).contains(&p) || !frame.agrees_with(p) {
                     return Err(Undecodable);
                 }
                 precision = Some(p);

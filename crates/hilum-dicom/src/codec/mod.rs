@@ -13,6 +13,21 @@ pub(crate) struct FrameSize {
     pub(crate) columns: usize,
     /// 8 or 16; 1 in segmentations.
     pub(crate) bits_allocated: u16,
+    /// How many bits of the number count.
+    pub(crate) bits_stored: u16,
+}
+
+impl FrameSize {
+    /// Bytes of a frame that is not packed.
+    fn bytes(self) -> usize {
+        (self.rows * self.columns * usize::from(self.bits_allocated)).div_ceil(8)
+    }
+
+    /// Whether a codestream of this precision can be what the data set describes: writers put either Bits Stored or Bits
+    /// Allocated there.
+    fn agrees_with(self, precision: u8) -> bool {
+        (self.bits_stored..=self.bits_allocated).contains(&u16::from(precision))
+    }
 }
 
 /// A frame that cannot be unpacked.
@@ -22,10 +37,13 @@ pub(crate) struct Undecodable;
 /// The stored numbers of a frame, row by row, each in the low bits of its word; signed numbers in two's complement.
 pub(crate) fn decode(codec: Codec, bytes: &[u8], size: FrameSize, big_endian: bool) -> Result<Vec<u16>, Undecodable> {
     let stored = match codec {
-        Codec::Native | Codec::Encapsulated => native(bytes, size, big_endian)?,
+        Codec::Native => native(bytes, size, big_endian)?,
+        // A fragment of another length is another thing than a frame; one byte may be padding.
+        Codec::Encapsulated if bytes.len() - bytes.len().min(size.bytes()) > 1 => return Err(Undecodable),
+        Codec::Encapsulated => native(bytes, size, big_endian)?,
         Codec::DeflatedFrames => native(&inflated(bytes, size)?, size, big_endian)?,
         Codec::Rle => rle::decode(bytes, size)?,
-        Codec::JpegLossless => jpeg_lossless::decode(bytes, size.rows, size.columns)?,
+        Codec::JpegLossless => jpeg_lossless::decode(bytes, size)?,
         Codec::JpegLs => jpeg_ls(bytes, size)?,
         Codec::Jpeg2000 => jpeg_2000(bytes, size)?,
     };
@@ -35,11 +53,12 @@ pub(crate) fn decode(codec: Codec, bytes: &[u8], size: FrameSize, big_endian: bo
 /// A deflated frame, of which no more is unpacked than a frame has.
 fn inflated(bytes: &[u8], size: FrameSize) -> Result<Vec<u8>, Undecodable> {
     use std::io::Read;
-    let needed = (size.rows * size.columns * usize::from(size.bits_allocated)).div_ceil(8);
+    let needed = size.bytes();
     let mut frame = Vec::new();
-    let mut inflate = flate2::bufread::DeflateDecoder::new(bytes).take(needed as u64);
+    // One byte more is padding, two are another frame than the one described.
+    let mut inflate = flate2::bufread::DeflateDecoder::new(bytes).take(needed as u64 + 2);
     inflate.read_to_end(&mut frame).map_err(|_| Undecodable)?;
-    if frame.len() == needed { Ok(frame) } else { Err(Undecodable) }
+    if (needed..=needed + 1).contains(&frame.len()) { Ok(frame) } else { Err(Undecodable) }
 }
 
 fn native(bytes: &[u8], size: FrameSize, big_endian: bool) -> Result<Vec<u16>, Undecodable> {
@@ -65,6 +84,11 @@ fn native(bytes: &[u8], size: FrameSize, big_endian: bool) -> Result<Vec<u16>, U
 
 fn jpeg_ls(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
     let (columns, rows) = (size.columns as u32, size.rows as u32);
+    // SOF55 (ISO/IEC 14495-1 C.2.2): marker, length, precision.
+    let frame_header = bytes.windows(5).find(|w| w[..2] == [0xFF, 0xF7]).ok_or(Undecodable)?;
+    if !size.agrees_with(frame_header[4]) {
+        return Err(Undecodable);
+    }
     // The decoder refuses a stream whose frame header names another size.
     let (stored, width, height) = jpegls::decode(bytes, columns, rows).map_err(|_| Undecodable)?;
     if (width, height) == (columns, rows) { Ok(stored) } else { Err(Undecodable) }
@@ -75,6 +99,11 @@ fn jpeg_ls(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
 fn jpeg_2000(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
     use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
     let (precision, signed) = component(bytes)?;
+    // Some vendors pack fewer bits than Bits Stored says; CT with fewer than ten does not exist.
+    let least = size.bits_stored.min(10);
+    if u16::from(precision) < least || u16::from(precision) > size.bits_allocated.max(8) || !is_whole(bytes) {
+        return Err(Undecodable);
+    }
     let mut unsigned = std::borrow::Cow::Borrowed(bytes);
     if signed {
         unsigned.to_mut()[COMPONENT_BYTE] &= 0x7F;
@@ -89,6 +118,43 @@ fn jpeg_2000(bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, Undecodable> {
     let half = if signed { 1 << (precision - 1) } else { 0 };
     // Whole numbers of up to 16 bits are exact in single precision.
     Ok(component.samples().iter().map(|value| (value.round() as i32 - half) as u16).collect())
+}
+
+/// Whether every tile-part is there to the last byte. The decoder fills what is missing with something, which is meant for
+/// pictures on the web.
+fn is_whole(bytes: &[u8]) -> bool {
+    let word = |at: usize| bytes.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]));
+    let long = |at: usize| bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+    let mut at = 2;
+    let mut parts = 0;
+    loop {
+        match word(at) {
+            // SOT (ISO/IEC 15444-1 A.4.2): marker, length, tile, length of the tile-part from the marker on.
+            Some(0xFF90) => match long(at + 6) {
+                // The last tile-part may go on to the end, which is then marked.
+                Some(0) => return without_padding(bytes).ends_with(&[0xFF, 0xD9]),
+                Some(length) if length >= 14 && length as usize <= bytes.len() - at => {
+                    (at, parts) = (at + length as usize, parts + 1);
+                }
+                _ => return false,
+            },
+            // EOC; its absence alone loses nothing.
+            Some(0xFFD9) | None => return parts > 0,
+            Some(marker) if marker >= 0xFF4F && parts == 0 => match word(at + 2) {
+                Some(length) if length >= 2 => at += 2 + usize::from(length),
+                _ => return false,
+            },
+            // Padding behind the last tile-part.
+            Some(0) => return parts > 0,
+            _ => return false,
+        }
+    }
+}
+
+/// The bytes up to the last that is not zero.
+fn without_padding(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
 }
 
 /// Where precision and sign of the first component stand in a codestream: SIZ comes right after SOC (ISO/IEC 15444-1

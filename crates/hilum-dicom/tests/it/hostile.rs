@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dicom_core::{PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
 use hilum_dicom::{Limits, Source, load, scan};
 
-use crate::support::{File, series, source};
+use crate::support::{File, loaded, series, source, with};
 
 /// A small generator of its own, so that every run tries the same bytes (xorshift, Marsaglia 2003).
 struct Noise(u64);
@@ -154,11 +156,16 @@ fn sizes_are_compared_with_the_bytes_present() {
         }
         file
     };
+    let smaller = |file: &File| with(file, tags::ROWS, VR::US, PrimitiveValue::from(64u16));
     let message = refusal_of(enlarge(&good[0]));
     assert!(message.contains("cut short") || message.contains("damaged"), "{message}");
     // A compressed image says its size twice; both must agree.
     let packed: Vec<File> = fixture("jpeg-sv1-u12").iter().map(enlarge).collect();
     let scan = scan(&source(&packed), &Limits::default()).unwrap();
     let refusal = load(&scan, &scan.series()[0].series_uid, &|_| ()).unwrap_err();
+    assert_eq!(refusal.to_string(), "the input is too large: the packing ratio of the images exceeds the limit of 200");
+    // Within what is taken for granted, the two have to agree.
+    let packed: Vec<File> = packed.iter().map(smaller).collect();
+    let refusal = loaded(&packed).unwrap_err();
     assert_eq!(refusal.to_string(), "3 of 3 images cannot be decoded: the file is damaged");
 }
