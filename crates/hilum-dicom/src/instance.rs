@@ -176,7 +176,7 @@ fn unpacked(
     let mut all = Vec::new();
     let mut bit = 0usize;
     for frame in 0..frames {
-        let words = stored(&frame_bytes(pixels, &layout, frame, frames)?, &layout, syntax)?;
+        let words = stored(&frame_bytes(pixels, &layout, frame, frames)?, &layout, syntax, limits)?;
         match layout.bits_allocated {
             16 => all.extend(words.iter().flat_map(|w| w.to_le_bytes())),
             8 => all.extend(words.iter().map(|w| *w as u8)),

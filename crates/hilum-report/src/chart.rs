@@ -219,6 +219,38 @@ pub(crate) fn profile(findings: &Findings, language: Language) -> Option<Chart> 
     Some(Chart { title: Phrase::ProfileTitle.text(language).to_string(), alt, marks: plot.marks })
 }
 
+/// Opacity in percent of the lung over time, ending with this study; `None` without dated earlier studies.
+pub(crate) fn trend(findings: &Findings, language: Language) -> Option<Chart> {
+    let now = findings.lesions.percent_of_lung?;
+    let earlier = &findings.follow_up.as_ref()?.earlier;
+    let mut points: Vec<(f64, f64)> =
+        earlier.iter().filter_map(|e| Some((-(e.days_before? as f64), e.percent_of_lung?))).collect();
+    points.push((0.0, now));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let first = points[0].0;
+    if first >= 0.0 {
+        return None;
+    }
+    let highest = points.iter().map(|p| p.1).fold(0.0, f64::max);
+    // Room at both ends, so that the marks are whole.
+    let mut plot = Plot::new([first * 1.04, -first * 0.04], highest);
+    let step = round_up(-first / 5.0);
+    let ticks: Vec<f64> = (0..).map(|i| -step * f64::from(i)).take_while(|t| *t >= first).collect();
+    plot.axes(language, &ticks);
+    let line: Vec<[f32; 2]> = points.iter().map(|(day, percent)| plot.at(*day, *percent)).collect();
+    plot.marks.push(Mark::Line { points: line.clone(), ink: Ink::Lesion, width: 1.4 });
+    for [x, y] in line {
+        let points = vec![[x - 3.0, y], [x, y - 3.0], [x + 3.0, y], [x, y + 3.0]];
+        plot.marks.push(Mark::Area { points, ink: Ink::Lesion });
+    }
+    plot.text([2.0, 10.0], Anchor::Start, Phrase::TrendVertical.text(language).to_string());
+    let axis = Phrase::TrendAxis.text(language).to_string();
+    plot.text([(LEFT + RIGHT) / 2.0, Chart::HEIGHT - 4.0], Anchor::Middle, axis);
+    let values = [("count", language.count(points.len())), ("percent", language.percent(now))];
+    let alt = Phrase::TrendAlt.fill(language, &[(values[0].0, &values[0].1), (values[1].0, &values[1].1)]);
+    Some(Chart { title: Phrase::TrendTitle.text(language).to_string(), alt, marks: plot.marks })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Mark, histogram, profile, round_up};

@@ -1,5 +1,6 @@
 //! Which sections the report has and what stands in them.
 
+mod follow_up;
 mod method;
 mod tables;
 
@@ -25,6 +26,7 @@ pub(crate) fn document<'a>(
         if !pictures.is_empty() {
             sections.push(gallery(findings, pictures, language));
         }
+        sections.extend(follow_up::section(findings, language));
         sections.extend(tables::lobes(findings, language));
         sections.extend(charts(findings, language));
         sections.extend(tables::components(findings, language));

@@ -66,6 +66,42 @@ phrases! {
     SubjectAccession: "accession {value}", "Auftrag {value}", "demande {value}", "petición {value}";
     Study: "Study", "Untersuchung", "Examen", "Estudio";
 
+    // ---- Follow-up.
+    FollowUpHeading: "Follow-up", "Verlauf", "Évolution", "Evolución";
+    FollowUpSince: "Compared with the study of {date}, {days} days before.", "Verglichen mit der Untersuchung vom {date}, {days} Tage zuvor.",
+        "Comparé à l’examen du {date}, {days} jours auparavant.", "Comparado con el estudio del {date}, {days} días antes.";
+    FollowUpUndated: "Compared with an earlier study; the interval is unknown.", "Verglichen mit einer früheren Untersuchung; der Abstand ist unbekannt.",
+        "Comparé à un examen antérieur ; l’intervalle est inconnu.", "Comparado con un estudio anterior; se desconoce el intervalo.";
+    FollowUpRegions: "Opacity of lungs and lobes, then and now", "Verdichtung von Lunge und Lappen, damals und jetzt",
+        "Opacités des poumons et des lobes, avant et maintenant", "Opacidad de pulmones y lóbulos, antes y ahora";
+    FollowUpLesions: "What became of each opacity, largest first", "Was aus jeder Verdichtung wurde, größte zuerst",
+        "Devenir de chaque opacité, par volume décroissant", "Qué ha sido de cada opacidad, de mayor a menor";
+    FollowUpStudies: "All studies, newest first", "Alle Untersuchungen, neueste zuerst", "Tous les examens, du plus récent au plus ancien", "Todos los estudios, del más reciente al más antiguo";
+    ColumnThenMl: "Then, ml", "Damals, ml", "Avant, ml", "Antes, ml";
+    ColumnNowMl: "Now, ml", "Jetzt, ml", "Maintenant, ml", "Ahora, ml";
+    ColumnChangeMl: "Change, ml", "Änderung, ml", "Variation, ml", "Cambio, ml";
+    ColumnThenPercent: "Then, %", "Damals, %", "Avant, %", "Antes, %";
+    ColumnNowPercent: "Now, %", "Jetzt, %", "Maintenant, %", "Ahora, %";
+    ColumnChangePoints: "Change, points", "Änderung, Punkte", "Variation, points", "Cambio, puntos";
+    ColumnThenHu: "Then, HU", "Damals, HE", "Avant, UH", "Antes, UH";
+    ColumnNowHu: "Now, HU", "Jetzt, HE", "Maintenant, UH", "Ahora, UH";
+    ColumnTrend: "Course", "Verlauf", "Évolution", "Evolución";
+    TrendGrown: "more", "mehr", "en hausse", "más";
+    TrendShrunk: "less", "weniger", "en baisse", "menos";
+    TrendUnchanged: "no sure change", "keine sichere Änderung", "sans changement certain", "sin cambio seguro";
+    FateNew: "new", "neu", "nouvelle", "nueva";
+    FatePersisting: "persisting", "fortbestehend", "persistante", "persistente";
+    FateResolved: "resolved", "zurückgebildet", "disparue", "resuelta";
+    FateMerged: "merged", "verschmolzen", "fusionnée", "fusionada";
+    FateSplit: "split", "geteilt", "divisée", "dividida";
+    FateRegrouped: "regrouped", "umgruppiert", "regroupée", "reagrupada";
+    FateNotComparable: "not in both scans", "nicht in beiden Scans", "pas dans les deux examens", "no en ambos estudios";
+    TrendTitle: "Opacity over time", "Verdichtung im Zeitverlauf", "Opacités au cours du temps", "Opacidad a lo largo del tiempo";
+    TrendVertical: "% of lung", "% der Lunge", "% du poumon", "% del pulmón";
+    TrendAxis: "Days before this study", "Tage vor dieser Untersuchung", "Jours avant cet examen", "Días antes de este estudio";
+    TrendAlt: "Opacity in percent of the lung over {count} studies, now {percent}.", "Verdichtung in Prozent der Lunge über {count} Untersuchungen, jetzt {percent}.",
+        "Opacités en pourcentage du poumon sur {count} examens, maintenant {percent}.", "Opacidad en porcentaje del pulmón en {count} estudios, ahora {percent}.";
+
     // ---- Section headings.
     Impression: "Impression", "Beurteilung", "Conclusion", "Impresión";
     KeyPictures: "Key pictures", "Schlüsselbilder", "Images clés", "Imágenes clave";

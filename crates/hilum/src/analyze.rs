@@ -1,20 +1,22 @@
 //! `hilum analyze`: from input to the files of the contract.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use hilum_dicom::{Limits, Origin, Refusal, Source, nifti};
 use hilum_findings::{Findings, RefusalInput, Series};
-use hilum_lung::{Analysis, AnalysisError, LesionNetwork, PRODUCT, Study, analyze_with};
+use hilum_lung::{
+    Analysis, AnalysisError, LesionNetwork, PRODUCT, ReadStudy, Study, StudyFacts, analyze_with, kept_ct,
+};
 use hilum_report::{Images, Language, ReportInput, Subject, write_report};
 
 use crate::arguments::AnalyzeArguments;
 use crate::dicom_results::ResultArguments;
 use crate::outcome::{Refused, WrongUsage};
 use crate::progress::Progress;
-use crate::{device, dicom_results, machine, models, output};
+use crate::{device, dicom_results, machine, models, output, prior};
 
 pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<()> {
     let language = Language::from_tag(&arguments.language).ok_or_else(|| {
@@ -27,23 +29,42 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
     let threads = machine::set_threads(arguments.threads)?;
     let model = models::load(arguments.model.as_deref())?;
     let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model.card)?;
-    let a = arguments;
-    let findings = read_and_write(&a.input, a.series.as_deref(), &a.out, &network, language, &a.results, progress)?;
+    if let Some(absent) = arguments.prior.iter().find(|prior| !prior.exists()) {
+        return Err(WrongUsage(format!("there is no {}", absent.display())).into());
+    }
+    let job = Job {
+        input: &arguments.input,
+        series_uid: arguments.series.as_deref(),
+        priors: &arguments.prior,
+        other_patient_id: arguments.other_patient_id,
+        out: &arguments.out,
+        language,
+        results: &arguments.results,
+    };
+    let findings = read_and_write(&job, &network, progress)?;
     progress.say(&summary(&findings, &arguments.out));
     Ok(())
 }
 
-/// Reads the study at `input`, analyses it and writes every file into `out`. A refused study gets its files too, and its
-/// reason is the error.
-pub(crate) fn read_and_write(
-    input: &Path,
-    series_uid: Option<&str>,
-    out: &Path,
-    network: &LesionNetwork,
-    language: Language,
-    results: &ResultArguments,
-    progress: &Progress,
-) -> Result<Findings> {
+/// What is to be read, compared and written.
+pub(crate) struct Job<'a> {
+    pub(crate) input: &'a Path,
+    /// The series to read; otherwise the most suitable one.
+    pub(crate) series_uid: Option<&'a str>,
+    /// Earlier studies.
+    pub(crate) priors: &'a [PathBuf],
+    /// Whether they may have other Patient IDs.
+    pub(crate) other_patient_id: bool,
+    pub(crate) out: &'a Path,
+    pub(crate) language: Language,
+    /// A reader's masks, and the form of the DICOM results.
+    pub(crate) results: &'a ResultArguments,
+}
+
+/// Reads a study, analyses it, compares it with earlier ones and writes every file into `out`. A refused study gets its
+/// files too, and its reason is the error.
+pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &Progress) -> Result<Findings> {
+    let Job { input, series_uid, out, language, results, .. } = *job;
     let started = Instant::now();
     output::folder(out)?;
     remove_earlier_result(out)?;
@@ -60,10 +81,13 @@ pub(crate) fn read_and_write(
         progress.finish();
         Err(Refused(sentence).into())
     };
-    let (study, origin) = match read_with_origin(input, series_uid, progress) {
+    let Read { study, origin, facts } = match read_with_origin(input, series_uid, progress) {
         Ok(read) => read,
         Err(refusal) => return refuse(None, refusal.code(), refusal.to_string()),
     };
+    if let Some(reason) = prior::other_patient(&facts, job.priors).filter(|_| !job.other_patient_id) {
+        return refuse(Some(study.series), "other-patient-id", reason);
+    }
     let load_s = started.elapsed().as_secs_f64();
     let masks = match results.masks(study.volume.geometry()) {
         Ok(masks) => masks,
@@ -71,14 +95,35 @@ pub(crate) fn read_and_write(
     };
     let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
     let analysis = analyze_with(&study, network, machine::software(), masks.as_ref(), &report);
-    let Analysis { mut findings, labels, lobes, lesion_probability } = match analysis {
+    let Analysis { mut findings, mut labels, mut lobes, lesion_probability } = match analysis {
         Ok(analysis) => analysis,
         Err(AnalysisError::Lungs(reason)) => return refuse(Some(study.series), "no-chest", reason.to_string()),
         Err(fault) => return Err(fault.into()),
     };
     findings.timings_s.load = Some(load_s);
 
+    let mut study = study;
+    let (findings, maps) = if job.priors.is_empty() {
+        (findings, None)
+    } else {
+        let current = ReadStudy { findings, labels, lobes, ct: Some(study.volume), facts };
+        let result = prior::compare(&current, job.priors, network, progress)?;
+        let ReadStudy { findings: read, labels: read_labels, lobes: read_lobes, ct, .. } = current;
+        (labels, lobes) = (read_labels, read_lobes);
+        study.volume = ct.expect("it was put there above");
+        (read.with_follow_up(result.follow_up), result.maps)
+    };
+    let mut findings = findings;
+
     progress.report("writing", 0.0);
+    if let Some(ct) = kept_ct(&study.volume, &lobes) {
+        output::write_with(&out.join(prior::KEPT_CT), |file| {
+            nifti::write_volume(&ct, file, nifti::Compression::Gzip).map_err(Into::into)
+        })?;
+    }
+    if let Some(maps) = &maps {
+        prior::write_maps(out, maps)?;
+    }
     output::write_with(&out.join("labels.nii.gz"), |file| {
         nifti::write_labels(&labels, file, nifti::Compression::Gzip).map_err(Into::into)
     })?;
@@ -105,7 +150,15 @@ fn remove_earlier_result(out: &Path) -> Result<()> {
     if !["findings.json", "report.html"].iter().any(|name| out.join(name).is_file()) {
         return Ok(());
     }
-    for name in ["findings.json", "report.html", "report.pdf", "labels.nii.gz"] {
+    for name in [
+        "findings.json",
+        "report.html",
+        "report.pdf",
+        "labels.nii.gz",
+        prior::KEPT_CT,
+        prior::CHANGE,
+        prior::PRIOR_LESIONS,
+    ] {
         output::remove(&out.join(name))?;
     }
     for folder in ["pictures", "dicom"] {
@@ -147,27 +200,31 @@ pub(crate) fn read(input: &Path, series_uid: Option<&str>, progress: &Progress) 
         progress.report("reading", 0.0);
         return Ok(Study::from_nifti(nifti::read_hu(File::open(input)?, &limits)?));
     }
-    read_dicom(input, series_uid, progress).map(|(study, _)| study)
+    read_dicom(input, series_uid, progress).map(|read| read.study)
 }
 
-/// The study at `input` with what DICOM results need to know of it; NIfTI has nothing of the kind.
-fn read_with_origin(
-    input: &Path,
-    series_uid: Option<&str>,
-    progress: &Progress,
-) -> Result<(Study, Option<Origin>), Refusal> {
+/// A study with what DICOM results and a follow-up need to know of it; NIfTI has nothing of the kind.
+pub(crate) struct Read {
+    pub(crate) study: Study,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) facts: StudyFacts,
+}
+
+/// The study at `input` with where it comes from.
+pub(crate) fn read_with_origin(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<Read, Refusal> {
     if is_nifti(input) {
-        return Ok((read(input, series_uid, progress)?, None));
+        let study = read(input, series_uid, progress)?;
+        return Ok(Read { study, origin: None, facts: StudyFacts::default() });
     }
-    read_dicom(input, series_uid, progress).map(|(study, origin)| (study, Some(origin)))
+    read_dicom(input, series_uid, progress)
 }
 
-fn is_nifti(input: &Path) -> bool {
+pub(crate) fn is_nifti(input: &Path) -> bool {
     let name = input.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     name.ends_with(".nii") || name.ends_with(".nii.gz")
 }
 
-fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<(Study, Origin), Refusal> {
+fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<Read, Refusal> {
     progress.report("looking for series", 0.0);
     let scan = hilum_dicom::scan(&Source::from(input), &Limits::default())?;
     if series_uid.is_none() && scan.patients() > 1 {
@@ -184,7 +241,8 @@ fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Re
     };
     let series = hilum_dicom::load(&scan, &uid, &|fraction| progress.report("decoding", fraction))?;
     let origin = Origin::of(&scan, &series)?;
-    Ok((Study::from_dicom(series, Some(because)), origin))
+    let facts = StudyFacts::of(&series.summary);
+    Ok(Read { study: Study::from_dicom(series, Some(because)), origin: Some(origin), facts })
 }
 
 /// Report, pictures, DICOM results where the input has an origin and, last because it says that all is there,

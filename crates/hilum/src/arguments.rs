@@ -54,7 +54,9 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 #[command(
-    after_help = "DIR receives findings.json, report.html, report.pdf, labels.nii.gz, pictures/*.png and dicom/*.dcm; an earlier result there is replaced.\n\
+    after_help = "DIR receives findings.json, report.html, report.pdf, labels.nii.gz, pictures/*.png, dicom/*.dcm and ct-2mm.nii.gz (for\n\
+    a later --prior); with --prior also masks/change.nii.gz (1 new, 2 persisting, 3 resolved) and\n\
+    masks/prior-lesions.nii.gz (the earlier opacities on this study's grid); an earlier result there is replaced.\n\
     Labels: 1-5 right upper, middle, lower, left upper, lower lobe; 11 ground-glass, 12 consolidation."
 )]
 pub(crate) struct AnalyzeArguments {
@@ -66,6 +68,13 @@ pub(crate) struct AnalyzeArguments {
     /// The series to read, by its Series Instance UID; otherwise the most suitable one is chosen and named
     #[arg(long, value_name = "UID")]
     pub(crate) series: Option<String>,
+    /// An earlier study of the same patient to compare with, in any of the forms of INPUT, or an earlier result folder of
+    /// `hilum analyze`; may be given several times: the newest is compared voxel by voxel, all make up the trend
+    #[arg(long, value_name = "PRIOR")]
+    pub(crate) prior: Vec<PathBuf>,
+    /// Compare although the Patient IDs differ: the patient was renamed, or has another hospital's number
+    #[arg(long, requires = "prior")]
+    pub(crate) other_patient_id: bool,
     /// Language of the report: en English, de German, fr French, es Spanish; notes and definitions stay English
     #[arg(long, value_name = "CODE", default_value = "en")]
     pub(crate) language: String,

@@ -5,7 +5,7 @@ use hilum_lung::LesionNetwork;
 use hilum_phantom::PhantomOptions;
 use hilum_report::Language;
 
-use crate::analyze::{read_and_write, summary};
+use crate::analyze::{Job, read_and_write, summary};
 use crate::arguments::DemoArguments;
 use crate::dicom_results::ResultArguments;
 use crate::progress::Progress;
@@ -18,8 +18,16 @@ pub(crate) fn run(arguments: &DemoArguments, progress: &Progress) -> Result<()> 
     let written = phantom::write(&study, &PhantomOptions::default())?;
     let network = LesionNetwork::new(models::load(None)?, threads)?;
     let report = arguments.out.join("report");
-    let (series, results) = (study.join("series"), ResultArguments::default());
-    let findings = read_and_write(&series, None, &report, &network, Language::English, &results, progress)?;
+    let job = Job {
+        input: &study.join("series"),
+        series_uid: None,
+        priors: &[],
+        other_patient_id: false,
+        out: &report,
+        language: Language::English,
+        results: &ResultArguments::default(),
+    };
+    let findings = read_and_write(&job, &network, progress)?;
     if let Some(truth) = written.answers {
         let found = &findings.anatomy.lung_volume_ml.total;
         progress.say(&format!(

@@ -15,6 +15,7 @@ mod models_calibrate;
 mod outcome;
 mod output;
 mod phantom;
+mod prior;
 mod progress;
 mod schema;
 mod train;

@@ -9,7 +9,7 @@ use crate::{Language, impression, palette};
 /// Components listed; the rest is in `findings.json`.
 const COMPONENTS_MAX: usize = 10;
 
-fn number(value: Option<f64>, decimals: usize, language: Language) -> String {
+pub(super) fn number(value: Option<f64>, decimals: usize, language: Language) -> String {
     value.map_or("–".to_string(), |v| language.number(v, decimals))
 }
 
@@ -21,11 +21,11 @@ fn percent(value: Option<f64>, language: Language) -> String {
     }
 }
 
-fn score(value: Option<u8>) -> String {
+pub(super) fn score(value: Option<u8>) -> String {
     value.map_or("–".to_string(), |v| v.to_string())
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -1,0 +1,134 @@
+//! Earlier studies for `hilum analyze --prior`: read again, or read back from their result folders.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use hilum_dicom::{Limits, Source, nifti};
+use hilum_findings::{Findings, Note, Severity};
+use hilum_lung::{
+    Analysis, AnalysisError, FollowUpMaps, FollowUpResult, LesionNetwork, ReadStudy, StudyFacts, analyze, follow_up,
+    lobes_behind_lesions,
+};
+
+use crate::analyze::{Read, is_nifti, read_with_origin};
+use crate::progress::Progress;
+use crate::{machine, output};
+
+/// The CT that a result folder keeps for later comparisons.
+pub(crate) const KEPT_CT: &str = "ct-2mm.nii.gz";
+/// The change map.
+pub(crate) const CHANGE: &str = "masks/change.nii.gz";
+/// The earlier opacities on this study's grid.
+pub(crate) const PRIOR_LESIONS: &str = "masks/prior-lesions.nii.gz";
+
+fn is_result(path: &Path) -> bool {
+    path.join("findings.json").is_file()
+}
+
+/// Why the earlier studies are refused, if one of them names another patient.
+pub(crate) fn other_patient(current: &StudyFacts, priors: &[PathBuf]) -> Option<String> {
+    let patient = current.patient_key.as_ref()?;
+    priors.iter().enumerate().find_map(|(index, prior)| {
+        let other = facts(prior).patient_key.is_some_and(|key| key != *patient);
+        other.then(|| {
+            format!(
+                "Earlier study {} has another Patient ID or name than this study. If both are of the same patient all the same, \
+                 say --other-patient-id.",
+                index + 1
+            )
+        })
+    })
+}
+
+/// What the headers of an earlier study say; nothing if they cannot be read, which is then said where it is read.
+fn facts(prior: &Path) -> StudyFacts {
+    if is_nifti(prior) {
+        return StudyFacts::default();
+    }
+    let folder = if is_result(prior) { prior.join("dicom") } else { prior.to_path_buf() };
+    let Ok(scan) = hilum_dicom::scan(&Source::from(folder.as_path()), &Limits::default()) else {
+        return StudyFacts::default();
+    };
+    if is_result(prior) {
+        // Pictures of the result name patient and date; how the CT was acquired they do not.
+        return scan.series().first().map_or_else(StudyFacts::default, |summary| StudyFacts {
+            kernel: None,
+            contrast: None,
+            ..StudyFacts::of(summary)
+        });
+    }
+    let chosen = hilum_lung::choose(&scan).ok();
+    let summary = chosen.and_then(|choice| scan.find(&choice.series_uid).ok().cloned());
+    summary.map_or_else(StudyFacts::default, |summary| StudyFacts::of(&summary))
+}
+
+/// Reads the earlier studies and compares. One that cannot be read is a caution, not an error: this study has its findings.
+pub(crate) fn compare(
+    current: &ReadStudy,
+    priors: &[PathBuf],
+    network: &LesionNetwork,
+    progress: &Progress,
+) -> Result<FollowUpResult> {
+    let mut earlier = Vec::new();
+    let mut remarks = Vec::new();
+    for (index, prior) in priors.iter().enumerate() {
+        let read = if is_result(prior) { read_back(prior) } else { read_again(prior, network, progress)? };
+        match read {
+            Ok(study) => earlier.push(study),
+            Err(reason) => {
+                let text = format!("earlier study {} could not be used: {reason}", index + 1);
+                remarks.push(Note::new("earlier-unreadable", Severity::Severe, text));
+            }
+        }
+    }
+    progress.report("comparing with the earlier study", 0.0);
+    Ok(follow_up(current, earlier, remarks))
+}
+
+/// An earlier study from its images; the inner error is a reason for people.
+fn read_again(prior: &Path, network: &LesionNetwork, progress: &Progress) -> Result<Result<ReadStudy, String>> {
+    let Read { study, facts, .. } = match read_with_origin(prior, None, progress) {
+        Ok(read) => read,
+        Err(refusal) => return Ok(Err(refusal.to_string())),
+    };
+    let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
+    match analyze(&study, network, machine::software(), &report) {
+        Ok(Analysis { findings, labels, lobes, .. }) => {
+            Ok(Ok(ReadStudy { findings, labels, lobes, ct: Some(study.volume), facts }))
+        }
+        Err(AnalysisError::Lungs(reason)) => Ok(Err(reason.to_string())),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// An earlier study from its result folder.
+fn read_back(folder: &Path) -> Result<ReadStudy, String> {
+    let limits = Limits::default();
+    let text = std::fs::read_to_string(folder.join("findings.json"))
+        .map_err(|_| "its findings.json cannot be read".to_owned())?;
+    let findings =
+        Findings::from_json(&text).map_err(|_| "its findings.json is not one of Hilum's, or of another version")?;
+    if findings.anatomy.lobes.is_empty() {
+        return Err("it was refused when it was analysed".into());
+    }
+    let open = |name: &str| File::open(folder.join(name)).map_err(|_| format!("its {name} is missing"));
+    let labels =
+        nifti::read_labels(open("labels.nii.gz")?, &limits).map_err(|e| format!("its labels.nii.gz is unfit: {e}"))?;
+    let ct = match File::open(folder.join(KEPT_CT)) {
+        Ok(file) => Some(nifti::read_hu(file, &limits).map_err(|e| format!("its {KEPT_CT} is unfit: {e}"))?),
+        Err(_) => None,
+    };
+    Ok(ReadStudy { findings, lobes: lobes_behind_lesions(&labels), labels, ct, facts: facts(folder) })
+}
+
+/// Writes the maps of a follow-up into a result folder.
+pub(crate) fn write_maps(out: &Path, maps: &FollowUpMaps) -> Result<()> {
+    output::folder(&out.join("masks"))?;
+    for (name, labels) in [(CHANGE, &maps.change), (PRIOR_LESIONS, &maps.earlier_lesions)] {
+        output::write_with(&out.join(name), |file| {
+            nifti::write_labels(labels, file, nifti::Compression::Gzip).context("a label map could not be packed")
+        })?;
+    }
+    Ok(())
+}
