@@ -3,6 +3,7 @@
 mod analyze;
 mod commands;
 mod dicom;
+mod follow_up;
 mod refusals;
 
 use std::path::Path;

@@ -1,0 +1,37 @@
+//! `hilum analyze --prior`.
+
+use hilum_findings::{Findings, Trend};
+
+use crate::{hilum, hilum_ok, phantom, text};
+
+#[test]
+fn an_earlier_result_is_read_back_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (study, one, two) = (folder.path().join("study"), folder.path().join("one"), folder.path().join("two"));
+    phantom(&study, "small");
+    let series = study.join("series");
+    hilum_ok(&["analyze", text(&series), "--out", text(&one), "--quiet"]);
+    hilum_ok(&["analyze", text(&series), "--out", text(&two), "--prior", text(&one), "--quiet"]);
+
+    for file in ["masks/change.nii.gz", "masks/prior-lesions.nii.gz", "ct-2mm.nii.gz"] {
+        assert!(two.join(file).is_file(), "{file} is missing");
+    }
+    let content = std::fs::read_to_string(two.join("findings.json")).unwrap();
+    let findings = Findings::from_json(&content).unwrap();
+    assert!(findings.unexplained_nulls().is_empty(), "{:?}", findings.unexplained_nulls());
+    let follow_up = findings.follow_up.unwrap();
+    assert_eq!(follow_up.earlier[0].days_before, Some(0), "the date comes from the result's DICOM files");
+    assert!(!follow_up.cautions.iter().any(|n| n.code == "patient-not-checked"), "{:?}", follow_up.cautions);
+    let comparison = follow_up.comparison.unwrap();
+    assert!(comparison.registration.lung_dice > 0.97, "{:?}", comparison.registration);
+    assert!(comparison.regions.iter().all(|r| r.trend == Some(Trend::Unchanged)), "{:?}", comparison.regions);
+    let html = std::fs::read_to_string(two.join("report.html")).unwrap();
+    assert!(html.contains("Follow-up"));
+
+    let (other, three) = (folder.path().join("other"), folder.path().join("three"));
+    hilum_ok(&["phantom", "--quiet", "--variant", "small", "--seed", "2", "--out", text(&other)]);
+    let refused =
+        hilum(&["analyze", text(&other.join("series")), "--out", text(&three), "--prior", text(&one), "--quiet"]);
+    assert_eq!(refused.status.code(), Some(3), "another patient's study is refused");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--other-patient-id"));
+}
