@@ -1,6 +1,7 @@
 //! Automation of the repository. `cargo xtask test` runs everything; `cargo xtask check` is what every commit should pass.
 
 mod bench;
+mod fuzz;
 mod onnx;
 mod peers;
 mod python;
@@ -41,6 +42,8 @@ enum Task {
     Arm,
     /// Hilum against its peers in turns; writes docs/performance.md.
     Bench(bench::BenchArguments),
+    /// The parsers of foreign bytes under libFuzzer: needs nightly and cargo-fuzz.
+    Fuzz(fuzz::FuzzArguments),
     /// What starting from another model is worth, by the number of cases; writes docs/transfer.md. About an hour on two cores.
     Transfer(transfer::TransferArguments),
 }
@@ -69,6 +72,7 @@ fn main() -> Result<()> {
         Task::Sanitize => special::sanitize(&root)?,
         Task::Arm => special::arm(&root)?,
         Task::Bench(arguments) => bench::bench(&root, arguments)?,
+        Task::Fuzz(arguments) => fuzz::fuzz(&root, &arguments)?,
         Task::Transfer(arguments) => transfer::transfer(&root, &arguments)?,
     }
     eprintln!("done in {:.0} s", started.elapsed().as_secs_f64());

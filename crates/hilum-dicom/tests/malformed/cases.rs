@@ -42,7 +42,7 @@ pub(crate) fn objects(base: &str) -> Vec<Object> {
 }
 
 /// The same damage in every file of a series.
-fn case(name: impl Into<String>, base: &'static str, expect: Expect, damage: impl Fn(&mut Object)) -> Case {
+pub(crate) fn case(name: impl Into<String>, base: &'static str, expect: Expect, damage: impl Fn(&mut Object)) -> Case {
     bytes(name, base, expect, |object| {
         damage(object);
         object.write()
@@ -50,7 +50,12 @@ fn case(name: impl Into<String>, base: &'static str, expect: Expect, damage: imp
 }
 
 /// As [`case`], where the damage makes the bytes of the file.
-fn bytes(name: impl Into<String>, base: &'static str, expect: Expect, write: impl Fn(&mut Object) -> Vec<u8>) -> Case {
+pub(crate) fn bytes(
+    name: impl Into<String>,
+    base: &'static str,
+    expect: Expect,
+    write: impl Fn(&mut Object) -> Vec<u8>,
+) -> Case {
     let files = objects(base).iter_mut().map(write).collect();
     Case { name: format!("{base}: {}", name.into()), base, files, expect }
 }

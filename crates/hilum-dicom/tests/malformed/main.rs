@@ -4,11 +4,12 @@
 //! `HILUM_MALFORMED=long cargo test -p hilum-dicom --test malformed` runs the long form, with random damage on top.
 
 mod cases;
+mod known_classes;
 mod object;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hilum_dicom::{Limits, Refusal, Series, Source, load, scan};
@@ -25,6 +26,12 @@ const MEMORY_CAP: usize = 64 << 20;
 const MEMORY_PER_BYTE: usize = 6;
 /// Far more than any takes, on a loaded machine too.
 const TIME_CAP: Duration = Duration::from_secs(20);
+
+/// Memory is counted for the whole process, so tests run one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static RUNNING: Mutex<()> = Mutex::new(());
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn read(files: &[Vec<u8>]) -> Result<Series, Refusal> {
     let files = files.iter().enumerate().map(|(n, file)| (n.to_string(), Arc::from(&file[..]))).collect();
@@ -65,6 +72,7 @@ fn judge(case: &Case, right: &Series) -> Result<(), String> {
 
 #[test]
 fn malformed_series_are_refused_or_read_rightly() {
+    let _alone = alone();
     let long = std::env::var("HILUM_MALFORMED").is_ok_and(|form| form == "long");
     let cases = cases::all(long);
     let files: usize = cases.iter().map(|case| case.files.len()).sum();
