@@ -22,6 +22,7 @@ pub(crate) struct ImageHeader {
     pub(crate) convolution_kernel: String,
     pub(crate) body_part_examined: String,
     pub(crate) acquisition_date: String,
+    pub(crate) study_date: String,
     pub(crate) acquisition_time: String,
     pub(crate) series_number: Option<i64>,
     pub(crate) acquisition_number: Option<i64>,
@@ -116,6 +117,7 @@ impl ImageHeader {
             manufacturer: text(tags::MANUFACTURER),
             convolution_kernel: kernel.unwrap_or_default(),
             body_part_examined: text(tags::BODY_PART_EXAMINED),
+            study_date: text(tags::STUDY_DATE),
             acquisition_date: [
                 tags::ACQUISITION_DATE,
                 tags::ACQUISITION_DATE_TIME,

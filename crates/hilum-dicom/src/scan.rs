@@ -56,6 +56,8 @@ pub struct SeriesSummary {
     pub image_type: Vec<String>,
     /// Date of acquisition, `YYYYMMDD`, or of the series or study where that is not given.
     pub acquisition_date: String,
+    /// Study Date `YYYYMMDD`, empty if absent: the same for results as for the images they are about.
+    pub study_date: String,
     /// Time of acquisition of the first image, `HHMMSS`, or empty.
     pub acquisition_time: String,
     /// A pseudonym of the patient; equal keys mean the same identity. Never the name.
@@ -338,6 +340,7 @@ impl SeriesSummary {
             body_part_examined: text(|h| &h.body_part_examined),
             image_type: most_frequent(headers().map(|h| h.image_type.clone())).unwrap_or_default(),
             acquisition_date: text(|h| &h.acquisition_date),
+            study_date: text(|h| &h.study_date),
             acquisition_time: headers()
                 .map(|h| &h.acquisition_time)
                 .filter(|t| !t.is_empty())

@@ -95,6 +95,7 @@ mod tests {
             body_part_examined: "CHEST".into(),
             image_type: vec!["ORIGINAL".into(), "PRIMARY".into(), "AXIAL".into()],
             acquisition_date: String::new(),
+            study_date: String::new(),
             acquisition_time: String::new(),
             patient_key: "p".into(),
             sop_classes: Vec::new(),

@@ -50,7 +50,7 @@ impl StudyFacts {
         let given = |text: &str| Some(text.to_owned()).filter(|t| !t.is_empty());
         Self {
             patient_key: given(&summary.patient_key),
-            date: given(&summary.acquisition_date),
+            date: given(&summary.study_date).or_else(|| given(&summary.acquisition_date)),
             kernel: given(&summary.convolution_kernel),
             contrast: Some(summary.contrast),
         }
