@@ -123,9 +123,6 @@ pub enum SkipReason {
     /// The pixels are more than those of the image it describes.
     #[error("the file is damaged: its pixels are more than its rows, columns and frames")]
     ExcessPixels,
-    /// The process that decodes crashed, hung or asked for too much memory.
-    #[error("the file is damaged: decoding its pixels failed or took too much time or memory")]
-    DecoderFailed,
     /// It asks for more than the limits allow.
     #[error("the file exceeds the limits for foreign files")]
     TooLarge,

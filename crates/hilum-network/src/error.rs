@@ -38,7 +38,7 @@ pub enum Error {
     #[error("the connection failed: {0}")]
     Connection(io::Error),
     /// The association was turned down (PS3.8 9.3.4).
-    #[error("the peer refuses the association: {reason}{}", if *transient { " (for now)" } else { "" })]
+    #[error("the peer refuses the association: {reason}{}", if *transient { "; it says that this is transient: try again later" } else { "" })]
     Rejected {
         /// In the words of the standard.
         reason: String,

@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// List, inspect, verify, import and export models
     Models(ModelsArguments),
-    /// Everyday work on DICOM files: look, check, convert, de-identify
+    /// Everyday work on DICOM files: look, check, convert, send, query, retrieve, de-identify
     Dicom(crate::dicom::DicomArguments),
     /// Print the JSON Schema of what Hilum writes
     Schema(SchemaArguments),
