@@ -7,10 +7,10 @@ use crate::clinical::{
     HISTOGRAM_FROM_HU, KIND_SHARE, LISTED_FROM_ML, PERIPHERAL_DEPTH_MM, WELL_AERATED_HU,
 };
 use crate::components::ComponentCounts;
-use crate::definitions::{define_kinds, definitions};
+use crate::definitions::{define_interval, define_kinds, define_slice_probability, definitions};
 use crate::{
     Aeration, Anatomy, Classification, CoRadsEvidence, Distribution, Findings, FissureConfidence, Grid, HuHistogram,
-    KindMethod, LesionComponent, LesionKind, Lesions, Lobe, LobeAnatomy, LobeLesions, LungVolume, Measurements, Model,
+    KindMethod, LesionComponent, LesionInterval, LesionKind, Lesions, Lobe, LobeAnatomy, LobeLesions, LungVolume, Measurements, Model,
     NotKnown, Note, OutOfDistribution, Quality, SCHEMA_VERSION, Scores, Series, Severity, Side, SliceLesions,
     SmallComponents, Software, assess_quality, ct_severity, ctss_of_lobe, lss_of_lobe, suggest_co_rads, triage,
 };
@@ -32,6 +32,10 @@ pub struct FindingsInput<'a> {
     pub kind_method: KindMethod,
     /// The same in a sentence or two, with the cut points.
     pub kind_method_text: String,
+    /// Where the true volume of opacities lies, if the model was measured so that this is known.
+    pub lesion_interval: Option<VolumeInterval>,
+    /// How the probability of a slice came about, in a sentence or two; empty if there is none.
+    pub slice_probability_text: String,
     /// How surely the fissures were found; empty if that was not assessed.
     pub fissures: Vec<FissureConfidence>,
     /// What the product has to say about quality, beside the notes of the series.
@@ -45,6 +49,19 @@ pub struct FindingsInput<'a> {
     pub classification: Classification,
     /// Why fields are null, where the product knows better than the general reasons.
     pub not_known: Vec<NotKnown>,
+}
+
+/// Volumes between which the true one lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeInterval {
+    /// The lower one.
+    pub low_ml: f64,
+    /// The higher one.
+    pub high_ml: f64,
+    /// In which share of studies, 0 to 1.
+    pub coverage: f64,
+    /// How it was found, and on whom, in a sentence or two.
+    pub text: String,
 }
 
 /// A study that could not be analysed.
@@ -70,12 +87,19 @@ impl Findings {
         let told_apart = input.kind_method != KindMethod::NotToldApart;
         let mut lesions = lesions(measured, input.kind_method, &input.kind_method_text);
         let spacing_mm = input.series.spacing_mm.map_or(0.0, |spacing| spacing[0]);
+        if let Some(interval) = &input.lesion_interval {
+            lesions.interval = interval.on(measured);
+        }
         let mut scores = scores(measured, &lesions.distribution, spacing_mm);
         let mut quality =
             assess_quality(&input.series.notes, &input.quality_notes, measured, spacing_mm, input.out_of_distribution);
         let mut triage = triage(&scores, measured.percent_of_lung());
         let mut definitions = definitions();
         definitions.push(define_kinds(input.kind_method, &input.kind_method_text));
+        definitions.extend(input.lesion_interval.as_ref().map(|interval| define_interval(&interval.text)));
+        if !input.slice_probability_text.is_empty() {
+            definitions.push(define_slice_probability(&input.slice_probability_text));
+        }
         let mut not_known = input.not_known;
         if !told_apart {
             for field in KIND_FIELDS {
@@ -166,6 +190,22 @@ impl Series {
                 axes_lps: grid.axes().map(|axis| axis.0.map(|cosine| rounded(cosine, 9))),
             }),
             ..Self::default()
+        }
+    }
+}
+
+impl VolumeInterval {
+    /// As it goes into the findings: with percentages, and the measured volume within.
+    fn on(&self, measured: &Measurements) -> LesionInterval {
+        let (low, high) = (self.low_ml.min(measured.lesion_ml()), self.high_ml.max(measured.lesion_ml()));
+        let high = high.min(measured.lung_ml());
+        let percent = |ml: f64| Some(rounded(100.0 * ml / measured.lung_ml(), 4));
+        LesionInterval {
+            coverage: Some(rounded(self.coverage, 4)),
+            low_ml: Some(rounded(low, 3)),
+            high_ml: Some(rounded(high, 3)),
+            low_percent: percent(low),
+            high_percent: percent(high),
         }
     }
 }
@@ -296,6 +336,7 @@ fn lesions(measured: &Measurements, method: KindMethod, method_text: &str) -> Le
         slices: slices.collect(),
         kind_method: Some(method),
         kind_method_text: Some(method_text.to_owned()),
+        interval: LesionInterval::default(),
     }
 }
 

@@ -191,6 +191,17 @@ pub(crate) fn define_kinds(method: KindMethod, text: &str) -> Definition {
     }
 }
 
+/// The definition of the interval of the volume, by whoever measured the model.
+pub(crate) fn define_interval(text: &str) -> Definition {
+    const VOVK: &str = "Split conformal prediction: Vovk et al. 2005, doi 10.1007/b106715";
+    define("lesions.interval", "Interval of the volume of opacities", text, VOVK)
+}
+
+/// The definition of the probability of a slice, by whoever measured the model.
+pub(crate) fn define_slice_probability(text: &str) -> Definition {
+    define("lesions.slices[].probability", "Probability of a slice", text, "Logistic calibration: Platt 1999")
+}
+
 fn define(field: &str, name: &str, text: impl Into<String>, source: &str) -> Definition {
     Definition {
         field: field.into(),

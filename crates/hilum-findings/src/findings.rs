@@ -11,7 +11,7 @@ use crate::{
 
 /// Version of the layout of `findings.json`. The first number changes when a reader of the older layout would
 /// misunderstand the newer one, the second when fields are added.
-pub const SCHEMA_VERSION: &str = "1.1";
+pub const SCHEMA_VERSION: &str = "1.2";
 
 /// Everything Hilum found out about one study: the content of `findings.json`.
 ///

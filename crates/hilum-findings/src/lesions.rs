@@ -68,6 +68,25 @@ pub struct Lesions {
     pub kind_method_text: Option<String>,
     /// Where in the lungs the opacities lie.
     pub distribution: Distribution,
+    /// How far the total volume can be trusted.
+    #[serde(default)]
+    pub interval: LesionInterval,
+}
+
+/// Between which volumes the true volume of all opacities lies, in `coverage` of studies like those the model was measured on; null
+/// where that was not measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LesionInterval {
+    /// The share of such studies, 0 to 1.
+    pub coverage: Option<f64>,
+    /// The lower volume.
+    pub low_ml: Option<f64>,
+    /// The higher volume.
+    pub high_ml: Option<f64>,
+    /// The lower volume in percent of the lung volume.
+    pub low_percent: Option<f64>,
+    /// The higher volume in percent of the lung volume.
+    pub high_percent: Option<f64>,
 }
 
 /// One connected opacity.

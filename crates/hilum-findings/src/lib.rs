@@ -41,7 +41,7 @@ mod scores;
 mod triage;
 
 pub use anatomy::{Aeration, Anatomy, Fissure, FissureConfidence, Lobe, LobeAnatomy, LungVolume, Side};
-pub use assemble::{FindingsInput, RefusalInput};
+pub use assemble::{FindingsInput, RefusalInput, VolumeInterval};
 pub use assessment::{
     Class, Classification, CoRads, OutOfDistribution, Priority, Probabilities, Quality, Reason, Scores, Triage,
 };
@@ -55,8 +55,8 @@ pub use follow_up::{
     Comparison, EarlierStudy, FollowUp, LesionChange, LesionFate, RegionChange, RegistrationFit, Trend, iso_date,
 };
 pub use lesions::{
-    CONSOLIDATION_LABEL, Distribution, GROUND_GLASS_LABEL, HuHistogram, KindMethod, LesionComponent, LesionKind,
-    Lesions, LobeLesions, SliceLesions, SmallComponents, UNKNOWN_OPACITY_LABEL,
+    CONSOLIDATION_LABEL, Distribution, GROUND_GLASS_LABEL, HuHistogram, KindMethod, LesionComponent, LesionInterval,
+    LesionKind, Lesions, LobeLesions, SliceLesions, SmallComponents, UNKNOWN_OPACITY_LABEL,
 };
 pub use measure::{LobeCounts, Measurements, SliceCounts, is_stored_from_foot, measure};
 pub use note::{Definition, NotKnown, Note, Severity};

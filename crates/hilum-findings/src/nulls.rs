@@ -23,6 +23,7 @@ const GENERAL_REASONS: &[(&str, &str)] = &[
         "lesions.slices[].probability",
         "No model that judges whole slices is offered; slices are ranked by lesion volume.",
     ),
+    ("lesions.interval", "The card of the model does not say how far its volumes can be trusted."),
     ("classification", "No classifier is offered: classes without honest training data are not offered."),
     ("quality.out_of_distribution", "No detector of unusual images was run."),
     ("follow_up.study_date", "The study carries no date."),

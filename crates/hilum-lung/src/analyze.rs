@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use hilum_findings::{
     Classification, Findings, FindingsInput, Fissure, FissureConfidence, KindMethod, MeasureError,
-    Model as ModelFinding, NotKnown, Note, OutOfDistribution, Severity, Software, Timings, measure,
+    Model as ModelFinding, NotKnown, Note, OutOfDistribution, Severity, Software, Timings, VolumeInterval, measure,
 };
-use hilum_nn::{EngineError, EngineOptions, Model, ModelCard, Runtime};
+use hilum_nn::{EngineError, EngineOptions, FeatureEngine, Model, ModelCard, Runtime, Trust};
 use hilum_volume::{AxisOrder, LabelMap, Orientation, Volume};
 use rayon::prelude::*;
 
-use crate::lesions::{self, LesionRules};
+use crate::familiar::FamiliarityCheck;
+use crate::lesions::{self, Evidence, LesionRules};
 use crate::lobes::{self, Lobes};
 use crate::lungs::{self, LungError, LungNote, LungOptions, Lungs};
 use crate::{Masks, Study, slices};
@@ -26,6 +27,7 @@ const AIR_HU: i16 = -1024;
 pub struct LesionNetwork {
     runtime: Box<dyn Runtime>,
     card: ModelCard,
+    familiarity: Option<FamiliarityCheck>,
 }
 
 /// Why a card's network cannot serve as the lesion network.
@@ -51,19 +53,27 @@ impl LesionNetwork {
     pub fn new(model: Model, threads: usize) -> Result<Self, NetworkError> {
         let engine =
             model.engine(EngineOptions { threads, precision: model.precision(), ..EngineOptions::default() })?;
-        Self::on(Box::new(engine), model.card)
+        Self::on(Box::new(engine), model, threads)
     }
 
-    /// The model of `card`, already made ready by whatever runs it.
+    /// A model that `runtime` was already made ready for.
     ///
     /// # Errors
-    /// [`NetworkError::Outputs`] if the model predicts something else.
-    pub fn on(runtime: Box<dyn Runtime>, card: ModelCard) -> Result<Self, NetworkError> {
-        let outputs: Vec<&str> = card.outputs.iter().map(|o| o.name.as_str()).collect();
+    /// [`NetworkError`] if the model predicts something else or its encoder cannot run.
+    pub fn on(runtime: Box<dyn Runtime>, model: Model, threads: usize) -> Result<Self, NetworkError> {
+        let outputs: Vec<&str> = model.card.outputs.iter().map(|o| o.name.as_str()).collect();
         if outputs != ["lung", "lesion", "consolidation"] {
-            return Err(NetworkError::Outputs { name: card.name });
+            return Err(NetworkError::Outputs { name: model.card.name });
         }
-        Ok(Self { runtime, card })
+        let familiarity = match &model.card.familiar {
+            Some(familiar) => Some(FamiliarityCheck {
+                engine: FeatureEngine::new(&model, EngineOptions { threads, ..EngineOptions::default() })?,
+                familiarity: model.familiarity.clone().expect("a model has what its card's section is about"),
+                limit: familiar.limit,
+            }),
+            None => None,
+        };
+        Ok(Self { runtime, card: model.card, familiarity })
     }
 
     /// Its card.
@@ -166,6 +176,9 @@ pub fn analyze_with(
     let started = Instant::now();
     let report = |fraction| progress(Stage::Network, fraction);
     let prediction = slices::predict(network.runtime.as_ref(), &network.card.input, &ct, &report)?;
+    let familiarity = network.familiarity.as_ref();
+    let score = familiarity.map(|check| check.score(&prediction, &network.card.input)).transpose()?.flatten();
+    let out_of_distribution = OutOfDistribution { score, flag: score.map(|score| score > 1.0) };
     let predicted = started.elapsed();
 
     progress(Stage::Lungs, 0.0);
@@ -184,7 +197,13 @@ pub fn analyze_with(
     let started = Instant::now();
     let rules = LesionRules::default();
     let lobes_coarse = lobes.labels().resample_nearest(prediction.ct.geometry());
-    let found = lesions::find(&prediction, &lobes_coarse.labels().map(|l| *l > 0), &rules);
+    let lungs_coarse = lobes_coarse.labels().map(|l| *l > 0);
+    let evidence = Evidence::of(&prediction, &lungs_coarse, &rules);
+    let found = evidence.lesions();
+    // What holds for images like those the model was measured on says nothing of others, and nothing of a reader's outlines.
+    let trust = network.card.trust.as_ref().filter(|_| out_of_distribution.flag != Some(true));
+    let readers = masks.is_some_and(|masks| masks.lesions.is_some());
+    let interval = trust.filter(|_| !readers).map(|trust| interval(&evidence, trust));
     let lesion_probability = prediction.lesion;
     let lesion_labels = lesions::on_ct_grid(&found.labels, lobes.labels());
     timings.lesions = Some((predicted + started.elapsed()).as_secs_f64());
@@ -199,7 +218,8 @@ pub fn analyze_with(
         lesion_labels = masks.lesions.clone().unwrap_or(lesion_labels);
         notes.push(Note::new("masks-given", Severity::Info, masks.sentence()));
     }
-    let slice_probability = upright.slice_probability(&found.slice_probability, &study.volume);
+    let calibrated: Vec<f32> = found.slice_probability.iter().map(|p| calibrated(*p, trust)).collect();
+    let slice_probability = upright.slice_probability(&calibrated, &study.volume);
     let measured = measure(&study.volume, &lobe_labels, &lesion_labels, slice_probability.as_deref())?;
     let mut findings = Findings::analysed(FindingsInput {
         product: PRODUCT.into(),
@@ -212,9 +232,11 @@ pub fn analyze_with(
         fissures: fissures(fissure_confidence(&lungs, &lobes)),
         partial_lungs: lungs.notes().iter().any(LungNote::is_a_large_cut).then(|| PARTIAL_LUNGS.into()),
         quality_notes: notes,
-        out_of_distribution: OutOfDistribution::default(),
+        lesion_interval: interval,
+        slice_probability_text: slice_probability.as_ref().map_or(String::new(), |_| slice_probability_text(trust)),
+        out_of_distribution: rounded(out_of_distribution),
         classification: Classification::default(),
-        not_known: not_known(slice_probability.is_some()),
+        not_known: not_known(slice_probability.is_some(), network, out_of_distribution, readers),
     });
     timings.measure = Some(started.elapsed().as_secs_f64());
     findings.timings_s = timings;
@@ -288,6 +310,46 @@ fn describe(network: &LesionNetwork) -> ModelFinding {
     }
 }
 
+/// The volumes between which the truth lies, by the network alone: what density decides without it is in both.
+fn interval(evidence: &Evidence<'_>, trust: &Trust) -> VolumeInterval {
+    VolumeInterval {
+        low_ml: evidence.volume_ml(-trust.volume_offset_logits),
+        high_ml: evidence.volume_ml(trust.volume_offset_logits),
+        coverage: trust.volume_coverage,
+        text: format!(
+            "The volumes if every logit of the network were lower or higher by {:.1}, between which the labelled volume lay in \
+             {:.0} % of patients (each judged by the others): {}. Readers' outlines differ among themselves; scans unlike \
+             those are not covered.",
+            trust.volume_offset_logits,
+            100.0 * trust.volume_coverage,
+            trust.measured_on
+        ),
+    }
+}
+
+/// The probability that a slice shows a lesion, from the one that 50 mm² of it reach.
+fn calibrated(reached: f32, trust: Option<&Trust>) -> f32 {
+    let Some(trust) = trust else { return reached };
+    // Probabilities are kept in 255ths: 0 is less than half of one.
+    let p = f64::from(reached).clamp(0.25 / 255.0, 1.0 - 0.25 / 255.0);
+    let logit = trust.slice_scale * (p / (1.0 - p)).ln() + trust.slice_shift;
+    (1.0 / (1.0 + (-logit).exp())) as f32
+}
+
+fn slice_probability_text(trust: Option<&Trust>) -> String {
+    let reached = "The probability of lesion that 50 mm² of the slice's lung reach";
+    match trust {
+        Some(trust) => {
+            format!("{reached}, mapped so that it is as often right as it says in slices of {} patients.", trust.slice_patients)
+        }
+        None => format!("{reached}, as the network says it: not calibrated."),
+    }
+}
+
+fn rounded(found: OutOfDistribution) -> OutOfDistribution {
+    OutOfDistribution { score: found.score.map(|score| (1e3 * score).round() / 1e3), ..found }
+}
+
 fn kind_method_text(rules: &LesionRules) -> String {
     format!(
         "The network finds lesions, and so does density where parenchyma of {} HU or more fills a ball of {} mm across. Their \
@@ -344,14 +406,31 @@ fn quality_notes(lungs: &Lungs, lobes: &Lobes, card: &ModelCard, ct: &Volume<i16
     notes
 }
 
-fn not_known(slices_have_probability: bool) -> Vec<NotKnown> {
+fn not_known(
+    slices_have_probability: bool,
+    network: &LesionNetwork,
+    out_of_distribution: OutOfDistribution,
+    readers: bool,
+) -> Vec<NotKnown> {
     let mut reasons = vec![
         NotKnown::new(
             "classification",
             "No classifier is offered: there are no honest data here to teach and test one on whole CTs in HU.",
         ),
-        NotKnown::new("quality.out_of_distribution", "No detector for unusual studies was run."),
+        NotKnown::new(
+            "quality.out_of_distribution",
+            match network.familiarity {
+                Some(_) => "No slice showed enough lung to be held against what the model learned from.",
+                None => "The model does not say what images it is used to.",
+            },
+        ),
     ];
+    if readers {
+        reasons.push(NotKnown::new("lesions.interval", "The opacities are those of a reader, not of the model."));
+    } else if out_of_distribution.flag == Some(true) {
+        let reason = "The images are unlike those the model was measured on: how far it errs here is not known.";
+        reasons.push(NotKnown::new("lesions.interval", reason));
+    }
     if !slices_have_probability {
         let reason = "The network looks at axial slices, and those of this series are not axial.";
         reasons.push(NotKnown::new("lesions.slices[].probability", reason));

@@ -87,46 +87,91 @@ pub struct Lesions {
 /// Area of lung that must reach a probability for the slice to have it.
 const SLICE_PROBABILITY_AREA_MM2: f64 = 50.0;
 
-/// Finds lesions within `lungs`, a mask on the grid of the prediction.
-///
-/// # Panics
-/// If `lungs` is not on that grid.
-#[must_use]
-pub fn find(prediction: &SlicePrediction, lungs: &Mask, rules: &LesionRules) -> Lesions {
-    let grid = prediction.ct.geometry();
-    assert_eq!(lungs.shape(), grid.shape(), "lungs and prediction lie on one grid");
-    let parenchyma = grey::opening(&prediction.ct, rules.vessel_radius_mm);
-    let mut probability = prediction.lesion.map(|p| f32::from(*p) / 255.0);
-    let slice_probability = slice_probability(&probability, lungs);
-    filter::gaussian_in_place(&mut probability, rules.smoothing_mm);
+/// What speaks for lesions within the lungs, of which rules make lesions.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    prediction: &'a SlicePrediction,
+    lungs: &'a Mask,
+    rules: &'a LesionRules,
+    /// The CT without vessels.
+    parenchyma: Volume<i16>,
+    /// The smoothed probability of lesion, 0 to 1.
+    probability: Volume<f32>,
+    /// What is lesion whatever the network says.
+    bulky: Mask,
+    /// The mean HU of the lung around every voxel.
+    local_mean: Volume<f32>,
+    /// See [`Lesions::slice_probability`].
+    slice_probability: Vec<f32>,
+}
 
-    let accepted: Vec<bool> = (0..grid.len())
-        .into_par_iter()
-        .map(|at| {
-            let dense = parenchyma.data()[at] >= rules.aerated_below_hu;
-            lungs.data()[at] && dense && probability.data()[at] >= rules.probability
-        })
-        .collect();
-    let accepted = Mask::new(grid.clone(), accepted).expect("one value per voxel");
-    let convincing = keep_convincing(&accepted, &probability, rules);
-    let bulky = bulky(&parenchyma, lungs, rules);
-    let hu = prediction.ct.map(|hu| f32::from(*hu));
-    let local_mean = filter::gaussian_within(&hu, lungs, rules.consolidation_smoothing_mm);
+impl<'a> Evidence<'a> {
+    /// Gathers it within `lungs`, a mask on the grid of the prediction.
+    ///
+    /// # Panics
+    /// If `lungs` is not on that grid.
+    #[must_use]
+    pub fn of(prediction: &'a SlicePrediction, lungs: &'a Mask, rules: &'a LesionRules) -> Self {
+        assert_eq!(lungs.shape(), prediction.ct.shape(), "lungs and prediction lie on one grid");
+        let parenchyma = grey::opening(&prediction.ct, rules.vessel_radius_mm);
+        let mut probability = prediction.lesion.map(|p| f32::from(*p) / 255.0);
+        let slice_probability = slice_probability(&probability, lungs);
+        filter::gaussian_in_place(&mut probability, rules.smoothing_mm);
+        let bulky = bulky(&parenchyma, lungs, rules);
+        let hu = prediction.ct.map(|hu| f32::from(*hu));
+        let local_mean = filter::gaussian_within(&hu, lungs, rules.consolidation_smoothing_mm);
+        Self { prediction, lungs, rules, parenchyma, probability, bulky, local_mean, slice_probability }
+    }
 
-    let labels = (0..grid.len())
-        .into_par_iter()
-        .map(|at| {
-            let contrast = prediction.ct.data()[at].saturating_sub(parenchyma.data()[at]);
-            match () {
-                () if !(convincing.data()[at] || bulky.data()[at]) => 0,
-                () if local_mean.data()[at] >= rules.consolidation_from_hu => CONSOLIDATION_LABEL,
-                () if contrast >= rules.vessel_contrast_hu => 0,
-                () => GROUND_GLASS_LABEL,
+    /// The lesions.
+    #[must_use]
+    pub fn lesions(&self) -> Lesions {
+        let labels = LabelMap::new(self.labels(&self.where_probable(0.0)));
+        Lesions { labels, slice_probability: self.slice_probability.clone() }
+    }
+
+    /// The volume of lesions in millilitres if all logits of the network were higher by `logits`.
+    #[must_use]
+    pub fn volume_ml(&self, logits: f64) -> f64 {
+        let labels = self.labels(&self.where_probable(logits));
+        let voxels = labels.data().par_iter().filter(|label| **label != 0).count();
+        voxels as f64 * labels.geometry().voxel_volume_mm3() / 1000.0
+    }
+
+    /// The kind of what was found, vessels within ground-glass left out.
+    fn labels(&self, found: &Mask) -> Volume<u8> {
+        let label = |at: usize| {
+            let contrast = self.prediction.ct.data()[at].saturating_sub(self.parenchyma.data()[at]);
+            match found.data()[at] {
+                false => 0,
+                true if self.local_mean.data()[at] >= self.rules.consolidation_from_hu => CONSOLIDATION_LABEL,
+                true if contrast >= self.rules.vessel_contrast_hu => 0,
+                true => GROUND_GLASS_LABEL,
             }
-        })
-        .collect();
-    let labels = LabelMap::new(Volume::new(grid.clone(), labels).expect("one value per voxel"));
-    Lesions { labels, slice_probability }
+        };
+        let labels = (0..found.data().len()).into_par_iter().map(label).collect();
+        Volume::new(found.geometry().clone(), labels).expect("one value per voxel")
+    }
+
+    /// Dense parenchyma of which the network is sure enough, its logits raised by `logits`, and all that is bulky.
+    fn where_probable(&self, logits: f64) -> Mask {
+        let [least, peak] = [self.rules.probability, self.rules.probability_peak].map(|p| moved(p, -logits));
+        let accept = |at: usize| {
+            let dense = self.parenchyma.data()[at] >= self.rules.aerated_below_hu;
+            self.lungs.data()[at] && dense && self.probability.data()[at] >= least
+        };
+        let accepted = (0..self.lungs.data().len()).into_par_iter().map(accept).collect();
+        let accepted = Mask::new(self.lungs.geometry().clone(), accepted).expect("one value per voxel");
+        let mut found = keep_convincing(&accepted, &self.probability, peak, self.rules);
+        found.data_mut().par_iter_mut().zip(self.bulky.data()).for_each(|(found, bulky)| *found |= bulky);
+        found
+    }
+}
+
+/// The probability whose logit is higher by `logits`.
+fn moved(probability: f32, logits: f64) -> f32 {
+    let odds = f64::from(probability) / (1.0 - f64::from(probability)) * logits.exp();
+    (odds / (1.0 + odds)) as f32
 }
 
 /// Dense parenchyma in which a large ball fits.
@@ -139,7 +184,7 @@ fn bulky(parenchyma: &Volume<i16>, lungs: &Mask, rules: &LesionRules) -> Mask {
 }
 
 /// Components that are large enough and somewhere probable enough.
-fn keep_convincing(accepted: &Mask, probability: &Volume<f32>, rules: &LesionRules) -> Mask {
+fn keep_convincing(accepted: &Mask, probability: &Volume<f32>, peak_min: f32, rules: &LesionRules) -> Mask {
     let found = components::label(accepted, Connectivity::Corners);
     let mut peak = vec![0.0_f32; found.items.len() + 1];
     for (id, p) in found.labels.data().iter().zip(probability.data()) {
@@ -147,7 +192,7 @@ fn keep_convincing(accepted: &Mask, probability: &Volume<f32>, rules: &LesionRul
         *peak = peak.max(*p);
     }
     let voxels_min = rules.volume_min_ml * 1000.0 / accepted.geometry().voxel_volume_mm3();
-    found.mask_where(|c| c.voxels as f64 >= voxels_min && peak[c.id as usize] >= rules.probability_peak)
+    found.mask_where(|c| c.voxels as f64 >= voxels_min && peak[c.id as usize] >= peak_min)
 }
 
 /// Per slice the probability that [`SLICE_PROBABILITY_AREA_MM2`] of lung reach.
@@ -229,6 +274,23 @@ mod tests {
 
     fn dense([s, r, c]: [usize; 3]) -> bool {
         (4..16).contains(&s) && (24..36).contains(&r) && (30..50).contains(&c)
+    }
+
+    fn find(prediction: &SlicePrediction, lungs: &Mask, rules: &LesionRules) -> Lesions {
+        Evidence::of(prediction, lungs, rules).lesions()
+    }
+
+    #[test]
+    fn the_volume_follows_the_logits() {
+        // The network is sure of the dense block and half sure of the hazy one.
+        let (prediction, lungs) = lung(|at| if dense(at) { 250 } else { u8::from(hazy(at)) * 180 });
+        let evidence = Evidence::of(&prediction, &lungs, &LesionRules { bulk_radius_mm: 20.0, ..LesionRules::default() });
+        let labels = evidence.lesions().labels;
+        let found = labels.volume_ml(GROUND_GLASS_LABEL) + labels.volume_ml(CONSOLIDATION_LABEL);
+        assert!((evidence.volume_ml(0.0) - found).abs() < 1e-6);
+        let (less, more, all) = (evidence.volume_ml(-9.0), evidence.volume_ml(2.0), evidence.volume_ml(9.0));
+        assert!(less == 0.0 && more > 1.5 * found && found > 0.0 && all >= more, "{less} {found} {more} {all}");
+        assert!((moved(0.5, 2.0) - 0.8808).abs() < 1e-4 && (moved(0.9, -2.0) - 0.5491).abs() < 1e-4);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod airways;
 mod analyze;
 mod choose;
 mod dicom_results;
+mod familiar;
 mod follow_up;
 pub mod lesions;
 mod lobe_prior;

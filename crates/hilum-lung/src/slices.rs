@@ -6,7 +6,7 @@ use hilum_nn::{EngineError, Input, Runtime, run_slices};
 use hilum_volume::{Geometry, GeometryError, Interpolation, Volume};
 
 /// HU of air: what lies beyond the scanned field.
-const AIR_HU: i16 = -1024;
+pub(crate) const AIR_HU: i16 = -1024;
 
 /// Slices closer than this are averaged in pairs, threes and so on until they are not: the network was taught on slices of
 /// 1 to 8 mm, and thinner ones bring it noise and cost time.
@@ -58,9 +58,7 @@ pub fn predict(
         |slice, image| {
             let seen = input.slices_seen(input_channels, slice, slices, Some(grid.spacing_mm()[0]));
             for (seen, channel) in seen.zip(image.chunks_exact_mut(plane)) {
-                for (hu, grey) in ct.slice(seen).iter().zip(channel) {
-                    *grey = input.grey_from_hu(f32::from(*hu));
-                }
+                greys(&ct, seen, input, channel);
             }
         },
         |slice, logits| {
@@ -82,6 +80,11 @@ pub fn predict(
     let [lung, lesion, consolidation] =
         channels.map(|values| Volume::new(grid.clone(), values).expect("every slice was predicted"));
     Ok(SlicePrediction { ct, lung, lesion, consolidation })
+}
+
+/// A slice as the network sees it.
+pub(crate) fn greys(ct: &Volume<i16>, slice: usize, input: &Input, greys: &mut [f32]) {
+    greys.iter_mut().zip(ct.slice(slice)).for_each(|(grey, hu)| *grey = input.grey_from_hu(f32::from(*hu)));
 }
 
 /// The grid of the network over the same space: whole numbers of pixels and slices as close as can be to its spacing.

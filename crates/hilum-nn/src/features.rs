@@ -24,6 +24,11 @@ impl FeatureEngine {
         Ok(Self { engine: Engine::new(&graph, &model.weights.of(&graph), options)? })
     }
 
+    /// Channels of a slice.
+    pub fn input_channels(&self) -> usize {
+        self.engine.graph().input_channels()
+    }
+
     /// Values of a slice.
     pub fn channels(&self) -> usize {
         self.engine.graph().output_channels()

@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
     }
     let threads = machine::set_threads(arguments.threads)?;
     let model = models::load(arguments.model.as_deref())?;
-    let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model.card)?;
+    let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model, threads)?;
     if let Some(absent) = arguments.prior.iter().find(|prior| !prior.exists()) {
         return Err(WrongUsage(format!("there is no {}", absent.display())).into());
     }

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
     let model = models::load(arguments.model.as_deref())?;
     let runtime = device::open(&model, &arguments.device, threads)?;
     let (table, json) = if folder.join(SLICE_LABELS).is_file() {
-        let network = LesionNetwork::on(runtime, model.card)?;
+        let network = LesionNetwork::on(runtime, model, threads)?;
         whole_scans(folder, &network, progress)?
     } else {
         let split = arguments.split.as_deref().map(read_split).transpose()?;

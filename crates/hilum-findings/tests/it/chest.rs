@@ -104,6 +104,8 @@ pub(crate) fn input(measured: &Measurements, series: Series) -> FindingsInput<'_
         measurements: measured,
         kind_method: KindMethod::Network,
         kind_method_text: "Taught on slices outlined by readers.".into(),
+        lesion_interval: None,
+        slice_probability_text: String::new(),
         fissures: vec![],
         quality_notes: vec![],
         partial_lungs: None,

@@ -40,6 +40,8 @@ fn case(variant: Variant, disease: Disease) -> Case {
         measurements: &measured,
         kind_method: KindMethod::Network,
         kind_method_text: "Known.".into(),
+        lesion_interval: None,
+        slice_probability_text: String::new(),
         fissures: vec![],
         quality_notes: vec![],
         partial_lungs: None,

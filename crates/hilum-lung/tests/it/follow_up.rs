@@ -25,6 +25,8 @@ fn study(anatomy: &Anatomy, date: &str, moved: Option<(f64, [f64; 3])>) -> ReadS
         measurements: &measured,
         kind_method: KindMethod::Network,
         kind_method_text: String::new(),
+        lesion_interval: None,
+        slice_probability_text: String::new(),
         fissures: vec![],
         quality_notes: vec![],
         partial_lungs: None,
