@@ -10,9 +10,10 @@ use crate::components::ComponentCounts;
 use crate::definitions::{define_interval, define_kinds, define_slice_probability, definitions};
 use crate::{
     Aeration, Anatomy, Classification, CoRadsEvidence, Distribution, Findings, FissureConfidence, Grid, HuHistogram,
-    KindMethod, LesionComponent, LesionInterval, LesionKind, Lesions, Lobe, LobeAnatomy, LobeLesions, LungVolume, Measurements, Model,
-    NotKnown, Note, OutOfDistribution, Quality, SCHEMA_VERSION, Scores, Series, Severity, Side, SliceLesions,
-    SmallComponents, Software, assess_quality, ct_severity, ctss_of_lobe, lss_of_lobe, suggest_co_rads, triage,
+    KindMethod, LesionComponent, LesionInterval, LesionKind, Lesions, Lobe, LobeAnatomy, LobeLesions, LungVolume,
+    Measurements, Model, NotKnown, Note, OutOfDistribution, Quality, SCHEMA_VERSION, Scores, Series, Severity, Side,
+    SliceLesions, SmallComponents, Software, assess_quality, ct_severity, ctss_of_lobe, lss_of_lobe, suggest_co_rads,
+    triage,
 };
 
 /// What a product hands over to have its findings written.

@@ -340,7 +340,10 @@ fn slice_probability_text(trust: Option<&Trust>) -> String {
     let reached = "The probability of lesion that 50 mm² of the slice's lung reach";
     match trust {
         Some(trust) => {
-            format!("{reached}, mapped so that it is as often right as it says in slices of {} patients.", trust.slice_patients)
+            format!(
+                "{reached}, mapped so that it is as often right as it says in slices of {} patients.",
+                trust.slice_patients
+            )
         }
         None => format!("{reached}, as the network says it: not calibrated."),
     }

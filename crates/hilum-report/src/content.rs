@@ -98,12 +98,28 @@ fn figures(findings: &Findings, language: Language) -> Vec<Figure> {
         detail,
     };
     let lung = findings.anatomy.lung_volume_ml.total.map_or_else(String::new, |ml| of(&language.millilitres(ml)));
+    let interval = &findings.lesions.interval;
+    let volume_detail = match (interval.coverage, interval.low_ml, interval.high_ml) {
+        (Some(coverage), Some(low), Some(high)) => {
+            let values = [
+                ("percent", language.number(100.0 * coverage, 0) + "\u{a0}%"),
+                ("low", language.millilitres(low)),
+                ("high", language.millilitres(high)),
+            ];
+            Phrase::IntervalMl.fill(language, &values.each_ref().map(|(name, value)| (*name, value.as_str())))
+        }
+        _ => lung,
+    };
     let grade = findings.scores.co_rads.grade;
     let suspicion = grade.and_then(impression::suspicion).map_or_else(String::new, |p| p.text(language).to_string());
     let severity = findings.scores.severity_ct_0_4.map_or_else(dash, |s| format!("CT-{s}"));
     vec![
         figure(Phrase::FigureOpacity, percent(findings.lesions.percent_of_lung), String::new()),
-        figure(Phrase::FigureVolume, findings.lesions.total_ml.map_or_else(dash, |ml| language.millilitres(ml)), lung),
+        figure(
+            Phrase::FigureVolume,
+            findings.lesions.total_ml.map_or_else(dash, |ml| language.millilitres(ml)),
+            volume_detail,
+        ),
         figure(Phrase::FigureHigh, percent(findings.lesions.percent_high_opacity), String::new()),
         figure(Phrase::FigureCtss, score(findings.scores.ctss_0_25), of("25")),
         figure(Phrase::FigureSeverity, severity, of("CT-4")),

@@ -18,6 +18,10 @@ pub(crate) const LOBES: Rgb = [150, 205, 175];
 /// Letters and the scale bar on pictures.
 pub(crate) const ANNOTATION: Rgb = [240, 240, 235];
 
+/// Colours of a probability of .1, .5 and .9: lighter is more, whatever the eye makes of the hue (part of "inferno", S. van der Walt and
+/// N. Smith, 2015).
+pub(crate) const PROBABILITY: [Rgb; 3] = [[120, 28, 109], [237, 105, 37], [252, 235, 120]];
+
 /// Labels of lesions, in the order they are drawn.
 pub(crate) const LESION_LABELS: [u8; 3] = [UNKNOWN_OPACITY_LABEL, GROUND_GLASS_LABEL, CONSOLIDATION_LABEL];
 

@@ -14,7 +14,7 @@ use crate::canvas::Canvas;
 use crate::wording::Phrase;
 use crate::{Images, Language, impression, palette};
 use frame::{Annotation, framed};
-use slice::{AIR_HU, LUNG_WINDOW, outlined};
+use slice::{AIR_HU, LUNG_WINDOW, outlined, overlaid};
 use stage::Stage;
 
 /// Most axial pictures shown.
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Slice,
     /// Resampled along the patient's axes.
     Reformatted,
-    /// Three-dimensional.
+    /// A network's opinion, or three-dimensional.
     Rendered,
 }
 
@@ -72,6 +72,7 @@ pub(crate) fn draw(findings: &Findings, images: &Images, language: Language) -> 
     let reformatted: [fn(&Painter) -> Picture; 3] =
         [|p| p.reformatted(View::Coronal), |p| p.reformatted(View::Sagittal), |p| p.mip()];
     pictures.par_extend(reformatted.par_iter().map(|draw| draw(&painter)));
+    pictures.extend(images.lesion_probability.and_then(|probability| painter.probability(probability, &slices)));
     pictures.extend(painter.renderings());
     pictures
 }
@@ -138,6 +139,24 @@ impl Painter<'_> {
         let image = outlined(self.ct, self.labels, &plane);
         let lines = vec![self.text(phrase), slice, self.position(view, &plane)];
         self.finish((Kind::Slice, &format!("{name}-{number}.png")), title, caption, &image, &plane, lines)
+    }
+
+    /// The network's opinion of the slice with most opacity; of the first one shown, if there is none.
+    fn probability(&self, probability: &Volume<u8>, slices: &[usize]) -> Option<Picture> {
+        let load = |index: &usize| self.findings.lesions.slices.iter().find(|s| s.index == *index).map(|s| s.lesion_ml);
+        let index = *slices.iter().rev().max_by(|a, b| load(a).unwrap_or(0.0).total_cmp(&load(b).unwrap_or(0.0)))?;
+        let plane = self.stage.slice(index);
+        let last = (self.stage.slices() - 1).to_string();
+        let slice = Phrase::SliceOf.fill(self.language, &[("index", &index.to_string()), ("last", &last)]);
+        let title = self.text(Phrase::Probability);
+        let lines = vec![title.clone(), slice.clone(), self.position(self.stage.slice_view(), &plane)];
+        let legend = palette::PROBABILITY.into_iter().zip([10.0, 50.0, 90.0]);
+        let legend = legend.map(|(colour, percent)| (colour, self.language.number(percent, 0) + "\u{a0}%")).collect();
+        let annotation = Annotation { legend, ..self.annotation(lines) };
+        let canvas = framed(&overlaid(self.ct, probability, &plane), &plane, &annotation);
+        let caption = self.text(Phrase::CaptionProbability);
+        let letters = self.alt_letters(plane.right);
+        Some(self.picture((Kind::Rendered, "probability.png"), format!("{title}, {slice}"), caption, letters, &canvas))
     }
 
     /// A coronal or sagittal plane through the largest opacity, or the middle of the lungs.

@@ -25,6 +25,8 @@ pub struct Images<'a> {
     pub ct: &'a Volume<i16>,
     /// 1 to 5 lobes, 11 ground-glass, 12 consolidation, 13 opacity of unknown kind.
     pub labels: &'a LabelMap,
+    /// How probable the network holds opacity to be, 0 (0 %) to 255 (100 %), on any grid; `None` if that was not kept.
+    pub lesion_probability: Option<&'a Volume<u8>>,
 }
 
 /// The files of a report, as bytes.

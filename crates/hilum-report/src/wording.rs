@@ -188,6 +188,7 @@ phrases! {
 
     // ---- Key figures.
     FigureOpacity: "Opacity, of the lung", "Verdichtung, der Lunge", "Opacité, du poumon", "Opacidad, del pulmón";
+    IntervalMl: "{percent}: {low} to {high}", "{percent}: {low} bis {high}", "{percent} : {low} à {high}", "{percent}: {low} a {high}";
     FigureVolume: "Opacity, volume", "Verdichtung, Volumen", "Opacité, volume", "Opacidad, volumen";
     FigureHigh: "High opacity, of the lung", "Hohe Verdichtung, der Lunge", "Haute opacité, du poumon", "Alta opacidad, del pulmón";
     FigureCtss: "CT severity score", "CT Severity Score", "Score de sévérité TDM", "Puntuación de gravedad TC";
@@ -211,6 +212,11 @@ phrases! {
     CaptionThroughLargest: "Through the largest opacity (no. 1, {lobe}).", "Durch die größte Verdichtung (Nr. 1, {lobe}).",
         "Par la plus grande opacité (n° 1, {lobe}).", "Por la mayor opacidad (n.º 1, {lobe}).";
     CaptionThroughLungs: "Through the middle of the lungs.", "Durch die Mitte der Lungen.", "Par le milieu des poumons.", "Por el centro de los pulmones.";
+    Probability: "Probability of opacity", "Wahrscheinlichkeit einer Verdichtung", "Probabilité d’opacité", "Probabilidad de opacidad";
+    CaptionProbability: "Where the network sees opacity, and how surely; density and size decide what of it is outlined.",
+        "Wo das Netz Verdichtung sieht, und wie sicher; Dichte und Größe entscheiden, was davon umrandet wird.",
+        "Où le réseau voit une opacité, et avec quelle certitude ; densité et taille décident de ce qui est délimité.",
+        "Dónde ve opacidad la red, y con qué certeza; la densidad y el tamaño deciden qué se delimita.";
     CaptionMip: "Maximum intensity over {mm} mm: vessels and dense opacities.", "Maximalintensität über {mm} mm: Gefäße und dichte Verdichtungen.",
         "Intensité maximale sur {mm} mm : vaisseaux et opacités denses.", "Intensidad máxima en {mm} mm: vasos y opacidades densas.";
     CaptionRendering: "Lobes translucent, opacities solid.", "Lappen durchscheinend, Verdichtungen massiv.", "Lobes translucides, opacités pleines.", "Lóbulos translúcidos, opacidades sólidas.";

@@ -41,13 +41,22 @@ pub fn export_card(
     }
     let held_out = config.split.hold_out.iter().map(|patient| patient.as_str().into()).collect();
     training.insert("hold_out".into(), toml::Value::Array(held_out));
-    let card = ModelCard {
+    let file = WeightFile { file: WEIGHTS_FILE.into(), sha256: sha256_hex(&bytes) };
+    let card = card(config, file, training);
+    write_atomically(&folder.join(WEIGHTS_FILE), &bytes)?;
+    write_card(&card, folder)?;
+    Ok(card)
+}
+
+/// The card of what a configuration makes.
+pub(crate) fn card(config: &TrainConfig, weights: WeightFile, training: toml::Table) -> ModelCard {
+    ModelCard {
         name: config.name.clone(),
         version: config.version.clone(),
         licence: config.card.licence.clone(),
         intended_use: config.card.intended_use.clone(),
         limits: config.card.limits.clone(),
-        weights: WeightFile { file: WEIGHTS_FILE.into(), sha256: sha256_hex(&bytes) },
+        weights,
         input: config.card.input.clone(),
         outputs: config.card.outputs.clone(),
         network: config.network.clone(),
@@ -57,10 +66,7 @@ pub fn export_card(
         int8: None,
         training,
         results: toml::Table::new(),
-    };
-    write_atomically(&folder.join(WEIGHTS_FILE), &bytes)?;
-    write_card(&card, folder)?;
-    Ok(card)
+    }
 }
 
 /// Writes a card as `card.toml`.

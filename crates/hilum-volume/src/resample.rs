@@ -38,6 +38,16 @@ impl Intensity for i16 {
     }
 }
 
+impl Intensity for u8 {
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+
+    fn from_f32(value: f32) -> Self {
+        value.round() as u8
+    }
+}
+
 impl Intensity for f32 {
     fn to_f32(self) -> f32 {
         self

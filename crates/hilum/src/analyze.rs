@@ -128,7 +128,7 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
         nifti::write_labels(&labels, file, nifti::Compression::Gzip).map_err(Into::into)
     })?;
     progress.report("drawing and writing the report", 0.0);
-    let images = Images { ct: &study.volume, labels: &labels };
+    let images = Images { ct: &study.volume, labels: &labels, lesion_probability: Some(&lesion_probability) };
     let dicom = origin.as_ref().map(|origin| dicom_results::Sources {
         origin,
         labels: &labels,

@@ -15,6 +15,39 @@ pub(crate) const AIR_HU: f32 = -1024.0;
 const LESION_LINE: f32 = 1.8;
 const LOBE_LINE: f32 = 0.9;
 
+/// Least probability that is coloured.
+const PROBABILITY_MIN: f32 = 0.1;
+/// How far colour covers what lies beneath it.
+const PROBABILITY_COVER: f32 = 0.6;
+
+/// The slice on `geometry` with a probability, 0 to 255, laid over it in colour.
+pub(crate) fn overlaid(ct: &Volume<i16>, probability: &Volume<u8>, geometry: &PlaneGeometry) -> Canvas {
+    let mut canvas = Canvas::from_grey(&plane(ct, geometry, AIR_HU), LUNG_WINDOW);
+    let overlay = plane(probability, geometry, 0.0);
+    for (pixel, value) in canvas.pixels_mut().iter_mut().zip(&overlay.data) {
+        let probability = value / 255.0;
+        if probability >= PROBABILITY_MIN {
+            let colour = of_probability(probability);
+            *pixel = std::array::from_fn(|c| {
+                let (below, above) = (f32::from(pixel[c]), f32::from(colour[c]));
+                (below + PROBABILITY_COVER * (above - below)).round() as u8
+            });
+        }
+    }
+    canvas
+}
+
+/// The colour between those of .1, .5 and .9.
+fn of_probability(probability: f32) -> Rgb {
+    let place = ((probability - 0.1) / 0.4).clamp(0.0, 2.0);
+    let below = (place as usize).min(1);
+    let [from, to] = [palette::PROBABILITY[below], palette::PROBABILITY[below + 1]];
+    std::array::from_fn(|c| {
+        let (from, to) = (f32::from(from[c]), f32::from(to[c]));
+        (from + (place - below as f32) * (to - from)).round() as u8
+    })
+}
+
 /// The slice on `geometry` with outlines: thin around the lobes, stronger around the lesions, each in its colour.
 ///
 /// Outlines are the line on which the label's share, interpolated between voxel centres, is one half: on a straight edge

@@ -52,7 +52,7 @@ impl Pixels {
 
 fn picture(ct: &Volume<i16>, labels: &LabelMap, name: &str) -> Pixels {
     let findings = findings(ct.shape()[0]);
-    let images = Some(Images { ct, labels });
+    let images = Some(Images { ct, labels, lesion_probability: None });
     let files =
         write_report(&ReportInput { findings: &findings, subject: None, images, language: Language::English }).unwrap();
     let (_, png) = files.pictures.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("there is {name}"));
@@ -130,7 +130,7 @@ fn labels_on_another_grid_are_an_error() {
     let input = ReportInput {
         findings: &findings,
         subject: None,
-        images: Some(Images { ct: &ct, labels: &labels }),
+        images: Some(Images { ct: &ct, labels: &labels, lesion_probability: None }),
         language: Language::English,
     };
     assert!(matches!(write_report(&input), Err(ReportError::Grid { .. })));
@@ -141,7 +141,7 @@ fn a_map_without_labels_still_gets_slices_but_nothing_rendered() {
     let (ct, labels) = chest();
     let empty = LabelMap::new(labels.labels().map(|_| 0));
     let findings = findings(40);
-    let images = Some(Images { ct: &ct, labels: &empty });
+    let images = Some(Images { ct: &ct, labels: &empty, lesion_probability: None });
     let files =
         write_report(&ReportInput { findings: &findings, subject: None, images, language: Language::German }).unwrap();
     let names: Vec<&str> = files.pictures.iter().map(|(n, _)| n.as_str()).collect();
