@@ -14,7 +14,7 @@ use crate::familiar::FamiliarityCheck;
 use crate::lesions::{self, Evidence, LesionRules};
 use crate::lobes::{self, Lobes};
 use crate::lungs::{self, LungError, LungNote, LungOptions, Lungs};
-use crate::{Masks, Study, slices};
+use crate::{Masks, Study, density, slices};
 
 /// Name of this product in the findings.
 pub const PRODUCT: &str = "hilum-lung";
@@ -179,6 +179,7 @@ pub fn analyze_with(
     let familiarity = network.familiarity.as_ref();
     let score = familiarity.map(|check| check.score(&prediction, &network.card.input)).transpose()?.flatten();
     let out_of_distribution = OutOfDistribution { score, flag: score.map(|score| score > 1.0) };
+    let implausible = density::implausible(&prediction.ct);
     let predicted = started.elapsed();
 
     progress(Stage::Lungs, 0.0);
@@ -213,6 +214,7 @@ pub fn analyze_with(
     let own = |labels: &LabelMap| upright.back(labels, &study.volume);
     let (mut lobe_labels, mut lesion_labels) = (own(lobes.labels()), own(&lesion_labels));
     let mut notes = quality_notes(&lungs, &lobes, network.card(), &ct);
+    notes.extend(implausible);
     if let Some(masks) = masks {
         lobe_labels = masks.lobes.clone().unwrap_or(lobe_labels);
         lesion_labels = masks.lesions.clone().unwrap_or(lesion_labels);

@@ -15,6 +15,7 @@
 mod airways;
 mod analyze;
 mod choose;
+mod density;
 mod dicom_results;
 mod familiar;
 mod follow_up;

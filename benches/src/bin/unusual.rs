@@ -1,0 +1,188 @@
+//! Which images the analysis takes for unlike those its model knows: real chest CTs, and the same spoilt in known ways.
+//!
+//! `unusual CARD SCAN…` analyses every scan (a folder of DICOM, or NIfTI) as it is and with every change, and prints, tab
+//! separated: scan, change, whether results with it are still to be trusted, score of unlikeness, codes of severe notes (or
+//! of the refusal), and opacity in percent of the lung.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hilum_dicom::{Limits, Source, nifti};
+use hilum_findings::{Severity, Software};
+use hilum_imaging::filter;
+use hilum_lung::{LesionNetwork, Study, analyze};
+use hilum_volume::{AxisOrder, Volume};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A change, its name, and whether it leaves a scan that is still to be trusted.
+type Change = (&'static str, bool, fn(&Volume<i16>) -> Volume<i16>);
+
+const CHANGES: &[Change] = &[
+    ("none", true, Clone::clone),
+    ("noise of 20 HU", true, |ct| noisy(ct, 20.0)),
+    ("smoothed by 0.7 mm", true, |ct| smooth(ct, 0.7)),
+    ("20 HU too dense", true, |ct| each(ct, |hu| hu + 20.0)),
+    ("every second slice", true, every_second_slice),
+    ("noise of 150 HU", false, |ct| noisy(ct, 150.0)),
+    ("smoothed by 5 mm", false, |ct| smooth(ct, 5.0)),
+    ("sharpened until edges ring", false, |ct| sharp(ct, 3.0)),
+    ("150 HU too dense", false, |ct| each(ct, |hu| hu + 150.0)),
+    ("150 HU too thin", false, |ct| each(ct, |hu| hu - 150.0)),
+    ("1024 added: stored values, not HU", false, |ct| each(ct, |hu| hu + 1024.0)),
+    ("half the contrast", false, |ct| each(ct, |hu| 0.5 * hu)),
+    ("twice the contrast", false, |ct| each(ct, |hu| 2.0 * hu)),
+    ("grey values of 0 to 255 in a lung window", false, |ct| {
+        each(ct, |hu| (255.0 * (hu + 1350.0) / 1500.0).clamp(0.0, 255.0))
+    }),
+    ("inverted", false, |ct| each(ct, |hu| -1000.0 - hu)),
+    ("streaks", false, streaks),
+    ("rings", false, rings),
+    ("breathed while scanned", false, ghost),
+    ("turned by 90 degrees", false, swapped),
+    ("front and back exchanged", false, |ct| mirrored(ct, 1)),
+    ("head and feet exchanged", false, |ct| mirrored(ct, 0)),
+];
+
+fn main() -> Result<()> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [card, scans @ ..] = &arguments[..] else { bail!("unusual CARD SCAN…") };
+    let network = LesionNetwork::new(hilum_train::read_model(card)?, 0)?;
+    for path in scans {
+        let study = read(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        for (change, trusted, make) in CHANGES {
+            let changed = Study { volume: make(&study.volume), series: study.series.clone() };
+            let software = Software { name: "unusual".into(), version: String::new(), commit: None };
+            let line = match analyze(&changed, &network, software, &|_, _| {}) {
+                Ok(analysis) => {
+                    let findings = analysis.findings;
+                    let quality = &findings.quality;
+                    let severe = quality.reasons.iter().filter(|note| note.severity == Severity::Severe);
+                    let codes: Vec<&str> = severe.map(|note| note.code.as_str()).collect();
+                    let score = quality.out_of_distribution.score.map_or("-".into(), |score| format!("{score:.2}"));
+                    let percent = findings.lesions.percent_of_lung.unwrap_or(f64::NAN);
+                    format!("{score}\t{}\t{percent:.2}", codes.join(" "))
+                }
+                Err(error) => format!("-\trefused: {error}\t-"),
+            };
+            println!("{name}\t{change}\t{}\t{line}", if *trusted { "yes" } else { "no" });
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Study> {
+    if path.is_file() {
+        return Ok(Study::from_nifti(nifti::read_hu(std::fs::File::open(path)?, &Limits::default())?));
+    }
+    let scan = hilum_dicom::scan(&Source::from(path), &Limits::default())?;
+    let choice = hilum_lung::choose(&scan).context("no series")?;
+    Ok(Study::from_dicom(hilum_dicom::load(&scan, &choice.series_uid, &|_| {})?, None))
+}
+
+/// A CT keeps what it can hold.
+fn stored(hu: f32) -> i16 {
+    hu.round().clamp(-1024.0, 3071.0) as i16
+}
+
+fn each(ct: &Volume<i16>, change: impl Fn(f32) -> f32 + Sync) -> Volume<i16> {
+    // Without the lower limit: a shifted scale is shifted for air too.
+    ct.map(|hu| change(f32::from(*hu)).round().clamp(-3072.0, 4095.0) as i16)
+}
+
+/// A number of 0 to 1 that looks random, always the same at a place.
+fn random(at: usize, salt: u64) -> f32 {
+    let mut x = (at as u64 ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((x ^ (x >> 31)) >> 40) as f32 / (1 << 24) as f32
+}
+
+/// Noise without correlation, of about this standard deviation.
+fn noisy(ct: &Volume<i16>, deviation: f32) -> Volume<i16> {
+    let normal = |at: usize| (0..4).map(|salt| random(at, salt) - 0.5).sum::<f32>() * 3.0_f32.sqrt();
+    let data = ct.data().iter().enumerate().map(|(at, hu)| stored(f32::from(*hu) + deviation * normal(at)));
+    Volume::new(ct.geometry().clone(), data.collect()).expect("as many values")
+}
+
+fn smooth(ct: &Volume<i16>, sigma_mm: f64) -> Volume<i16> {
+    filter::gaussian(&ct.map(|hu| f32::from(*hu)), sigma_mm).map(|hu| stored(*hu))
+}
+
+fn sharp(ct: &Volume<i16>, amount: f32) -> Volume<i16> {
+    let soft = smooth(ct, 1.0);
+    let data = ct.data().iter().zip(soft.data());
+    let data = data.map(|(hu, soft)| stored(f32::from(*hu) + amount * (f32::from(*hu) - f32::from(*soft))));
+    Volume::new(ct.geometry().clone(), data.collect()).expect("as many values")
+}
+
+fn every_second_slice(ct: &Volume<i16>) -> Volume<i16> {
+    let [slices, rows, columns] = ct.shape();
+    let old = ct.geometry();
+    let spacing = old.spacing_mm();
+    let spacing = [2.0 * spacing[0], spacing[1], spacing[2]];
+    let grid =
+        hilum_volume::Geometry::new([slices / 2, rows, columns], old.origin(), old.axes(), spacing).expect("a grid");
+    let data = (0..slices / 2).flat_map(|s| ct.slice(2 * s).to_vec()).collect();
+    Volume::new(grid, data).expect("as many values")
+}
+
+/// Every voxel changed by a function of its slice, row and column, the last two from the middle in millimetres.
+fn painted(ct: &Volume<i16>, paint: impl Fn(usize, f32, f32) -> f32) -> Volume<i16> {
+    let [_, rows, columns] = ct.shape();
+    let [_, row_mm, column_mm] = ct.geometry().spacing_mm().map(|mm| mm as f32);
+    let value = |(at, hu): (usize, &i16)| {
+        let (slice, row, column) = (at / (rows * columns), at / columns % rows, at % columns);
+        let y = (row as f32 - 0.5 * rows as f32) * row_mm;
+        let x = (column as f32 - 0.5 * columns as f32) * column_mm;
+        stored(f32::from(*hu) + paint(slice, y, x))
+    };
+    Volume::new(ct.geometry().clone(), ct.data().iter().enumerate().map(value).collect()).expect("as many values")
+}
+
+/// Bright and dark rays from metal in the middle.
+fn streaks(ct: &Volume<i16>) -> Volume<i16> {
+    painted(ct, |slice, y, x| {
+        let angle = y.atan2(x) + 0.05 * slice as f32;
+        400.0 * (24.0 * angle).sin() * (30.0 / (30.0 + y.hypot(x))).sqrt()
+    })
+}
+
+/// Faulty detector elements.
+fn rings(ct: &Volume<i16>) -> Volume<i16> {
+    painted(ct, |_, y, x| 500.0 * (random((y.hypot(x) / 2.0) as usize, 7) - 0.5))
+}
+
+/// The mean of the scan and itself, moved by 15 mm.
+fn ghost(ct: &Volume<i16>) -> Volume<i16> {
+    let shift = (15.0 / ct.geometry().spacing_mm()[1]).round() as usize;
+    let columns = ct.shape()[2];
+    let moved = |at: usize| ct.data()[at.saturating_sub(shift * columns)];
+    let data = ct.data().iter().enumerate().map(|(at, hu)| (hu + moved(at)) / 2).collect();
+    Volume::new(ct.geometry().clone(), data).expect("as many values")
+}
+
+/// The same numbers with one axis of the picture read as the other, as if the orientation were written down wrongly.
+fn swapped(ct: &Volume<i16>) -> Volume<i16> {
+    let [slices, rows, columns] = ct.shape();
+    let mut data = Vec::with_capacity(ct.data().len());
+    for slice in 0..slices {
+        let plane = ct.slice(slice);
+        data.extend((0..columns).flat_map(|c| (0..rows).map(move |r| plane[r * columns + columns - 1 - c])));
+    }
+    let old = ct.geometry();
+    let spacing = old.spacing_mm();
+    let spacing = [spacing[0], spacing[2], spacing[1]];
+    let grid = hilum_volume::Geometry::new([slices, columns, rows], old.origin(), old.axes(), spacing).expect("a grid");
+    Volume::new(grid, data).expect("as many values")
+}
+
+/// The same numbers in reverse along an axis, as if its direction were written down wrongly.
+fn mirrored(ct: &Volume<i16>, axis: usize) -> Volume<i16> {
+    let mut order = AxisOrder::IDENTITY;
+    order.0[axis].1 = true;
+    let turned = ct.reordered(order);
+    Volume::new(ct.geometry().clone(), turned.data().to_vec()).expect("as many values")
+}
