@@ -339,7 +339,7 @@ fn calibrated(reached: f32, trust: Option<&Trust>) -> f32 {
 }
 
 fn slice_probability_text(trust: Option<&Trust>) -> String {
-    let reached = "The probability of lesion that 50 mm² of the slice's lung reach";
+    let reached = "The probability of lesion that 50 mm² of the slice's lung reach where it is denser than aerated, vessels aside";
     match trust {
         Some(trust) => {
             format!(

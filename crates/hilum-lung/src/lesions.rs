@@ -79,8 +79,8 @@ impl Default for LesionRules {
 pub struct Lesions {
     /// 11 ground-glass, 12 consolidation, 0 elsewhere.
     pub labels: LabelMap,
-    /// For each slice of the grid, the probability that 50 mm² of its lung reach or exceed: how sure the network is that
-    /// the slice shows a lesion of that size.
+    /// For each slice of the grid, the probability that 50 mm² of its lung reach or exceed where that is denser than aerated lung,
+    /// vessels aside: how sure the network is that the slice shows a lesion of that size.
     pub slice_probability: Vec<f32>,
 }
 
@@ -97,6 +97,8 @@ pub struct Evidence<'a> {
     parenchyma: Volume<i16>,
     /// The smoothed probability of lesion, 0 to 1.
     probability: Volume<f32>,
+    /// Lung whose parenchyma is denser than aerated.
+    dense: Mask,
     /// What is lesion whatever the network says.
     bulky: Mask,
     /// The mean HU of the lung around every voxel.
@@ -115,12 +117,15 @@ impl<'a> Evidence<'a> {
         assert_eq!(lungs.shape(), prediction.ct.shape(), "lungs and prediction lie on one grid");
         let parenchyma = grey::opening(&prediction.ct, rules.vessel_radius_mm);
         let mut probability = prediction.lesion.map(|p| f32::from(*p) / 255.0);
-        let slice_probability = slice_probability(&probability, lungs);
+        let dense = |(lung, hu): (&bool, &i16)| *lung && *hu >= rules.aerated_below_hu;
+        let dense = lungs.data().iter().zip(parenchyma.data()).map(dense).collect();
+        let dense = Mask::new(lungs.geometry().clone(), dense).expect("one value per voxel");
+        let slice_probability = slice_probability(&probability, &dense);
         filter::gaussian_in_place(&mut probability, rules.smoothing_mm);
         let bulky = bulky(&parenchyma, lungs, rules);
         let hu = prediction.ct.map(|hu| f32::from(*hu));
         let local_mean = filter::gaussian_within(&hu, lungs, rules.consolidation_smoothing_mm);
-        Self { prediction, lungs, rules, parenchyma, probability, bulky, local_mean, slice_probability }
+        Self { prediction, lungs, rules, parenchyma, probability, dense, bulky, local_mean, slice_probability }
     }
 
     /// The lesions.
@@ -156,10 +161,7 @@ impl<'a> Evidence<'a> {
     /// Dense parenchyma of which the network is sure enough, its logits raised by `logits`, and all that is bulky.
     fn where_probable(&self, logits: f64) -> Mask {
         let [least, peak] = [self.rules.probability, self.rules.probability_peak].map(|p| moved(p, -logits));
-        let accept = |at: usize| {
-            let dense = self.parenchyma.data()[at] >= self.rules.aerated_below_hu;
-            self.lungs.data()[at] && dense && self.probability.data()[at] >= least
-        };
+        let accept = |at: usize| self.dense.data()[at] && self.probability.data()[at] >= least;
         let accepted = (0..self.lungs.data().len()).into_par_iter().map(accept).collect();
         let accepted = Mask::new(self.lungs.geometry().clone(), accepted).expect("one value per voxel");
         let mut found = keep_convincing(&accepted, &self.probability, peak, self.rules);
@@ -195,15 +197,15 @@ fn keep_convincing(accepted: &Mask, probability: &Volume<f32>, peak_min: f32, ru
     found.mask_where(|c| c.voxels as f64 >= voxels_min && peak[c.id as usize] >= peak_min)
 }
 
-/// Per slice the probability that [`SLICE_PROBABILITY_AREA_MM2`] of lung reach.
-fn slice_probability(probability: &Volume<f32>, lungs: &Mask) -> Vec<f32> {
+/// Per slice the probability that [`SLICE_PROBABILITY_AREA_MM2`] within a mask reach.
+fn slice_probability(probability: &Volume<f32>, within: &Mask) -> Vec<f32> {
     let [slices, _, _] = probability.shape();
     let [_, row_mm, column_mm] = probability.geometry().spacing_mm();
     let rank = ((SLICE_PROBABILITY_AREA_MM2 / (row_mm * column_mm)).round() as usize).max(1);
     (0..slices)
         .into_par_iter()
         .map(|s| {
-            let inside = probability.slice(s).iter().zip(lungs.slice(s)).filter(|(_, lung)| **lung);
+            let inside = probability.slice(s).iter().zip(within.slice(s)).filter(|(_, within)| **within);
             let mut values: Vec<f32> = inside.map(|(p, _)| *p).collect();
             if values.len() < rank {
                 return 0.0;
