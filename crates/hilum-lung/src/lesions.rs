@@ -286,8 +286,8 @@ mod tests {
     fn the_volume_follows_the_logits() {
         // The network is sure of the dense block and half sure of the hazy one.
         let (prediction, lungs) = lung(|at| if dense(at) { 250 } else { u8::from(hazy(at)) * 180 });
-        let evidence =
-            Evidence::of(&prediction, &lungs, &LesionRules { bulk_radius_mm: 20.0, ..LesionRules::default() });
+        let rules = LesionRules { bulk_radius_mm: 20.0, ..LesionRules::default() };
+        let evidence = Evidence::of(&prediction, &lungs, &rules);
         let labels = evidence.lesions().labels;
         let found = labels.volume_ml(GROUND_GLASS_LABEL) + labels.volume_ml(CONSOLIDATION_LABEL);
         assert!((evidence.volume_ml(0.0) - found).abs() < 1e-6);
