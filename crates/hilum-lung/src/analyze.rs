@@ -179,7 +179,7 @@ pub fn analyze_with(
     let familiarity = network.familiarity.as_ref();
     let score = familiarity.map(|check| check.score(&prediction, &network.card.input)).transpose()?.flatten();
     let out_of_distribution = OutOfDistribution { score, flag: score.map(|score| score > 1.0) };
-    let implausible = density::implausible(&prediction.ct);
+    let densities = density::implausible(&prediction.ct).into_iter().chain(density::noisy(&ct));
     let predicted = started.elapsed();
 
     progress(Stage::Lungs, 0.0);
@@ -214,7 +214,7 @@ pub fn analyze_with(
     let own = |labels: &LabelMap| upright.back(labels, &study.volume);
     let (mut lobe_labels, mut lesion_labels) = (own(lobes.labels()), own(&lesion_labels));
     let mut notes = quality_notes(&lungs, &lobes, network.card(), &ct);
-    notes.extend(implausible);
+    notes.extend(densities);
     if let Some(masks) = masks {
         lobe_labels = masks.lobes.clone().unwrap_or(lobe_labels);
         lesion_labels = masks.lesions.clone().unwrap_or(lesion_labels);
