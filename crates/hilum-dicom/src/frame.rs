@@ -1,10 +1,9 @@
 //! One frame of an object, from bytes to HU.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::Limits;
 use crate::codec::{self, FrameSize};
 use crate::dataset::PixelData;
+use crate::decode_workers;
 use crate::image::{Frame, PixelLayout};
 use crate::scan::SkipReason;
 use crate::syntax::{Codec, Syntax};
@@ -81,8 +80,7 @@ pub(crate) fn refuse_excess(declared: u64, layout: &PixelLayout, frames: usize) 
 /// A frame up to this size may come from any number of bytes: a slice of nothing but air packs to a few.
 const SMALL_FRAME_BYTES: u64 = 8 << 20;
 
-/// The stored numbers of a frame as the words they were unpacked to. A decoder that panics makes a damaged frame, not a
-/// crash.
+/// The stored numbers of a frame as the words they were unpacked to, by a worker if the limits name one.
 pub(crate) fn stored(
     bytes: &[u8],
     layout: &PixelLayout,
@@ -99,9 +97,11 @@ pub(crate) fn stored(
         bits_allocated: layout.bits_allocated,
         bits_stored: layout.bits_stored,
     };
-    let decoded =
-        catch_unwind(AssertUnwindSafe(|| codec::decode(syntax.codec, bytes, size, syntax.encoding.big_endian)));
-    let stored = decoded.unwrap_or(Err(codec::Undecodable)).map_err(|_| SkipReason::Damaged)?;
+    let stored = match &limits.decoders {
+        Some(workers) if decode_workers::takes(syntax.codec) => workers.decode(syntax.codec, bytes, size)?,
+        _ => codec::decode_guarded(syntax.codec, bytes, size, syntax.encoding.big_endian)
+            .map_err(|_| SkipReason::Damaged)?,
+    };
     // A codestream says itself how many bits it has; numbers beyond those of the data set contradict it.
     if syntax.codec.states_precision() && holds_more_bits(&stored, layout) {
         return Err(SkipReason::Damaged);

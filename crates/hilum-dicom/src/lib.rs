@@ -20,7 +20,8 @@
 //! with and without preamble and meta information. Everything is memory-safe Rust and builds with cargo alone.
 //!
 //! **Foreign bytes** are not believed: [`Limits`] bound files, folders, ZIPs, nesting, elements and voxels, lengths are
-//! compared with the bytes present before memory is taken, and a decoder that panics makes a damaged image. dicom-rs
+//! compared with the bytes present before memory is taken, and a decoder that panics makes a damaged image; with
+//! [`DecodeWorkers`] one that hangs, aborts or takes too much memory is a refused image too. dicom-rs
 //! supplies dictionary, character sets and the writing of objects; data sets are walked by a reader of our own because
 //! dicom-rs allocates what a length field claims.
 //!
@@ -71,6 +72,7 @@ pub mod codes;
 mod colour;
 mod dataset;
 mod decimal;
+mod decode_workers;
 mod deidentify;
 mod error;
 mod frame;
@@ -110,6 +112,7 @@ mod write_capture;
 mod write_ct;
 
 pub use code::Code;
+pub use decode_workers::{DecodeWorkers, WorkerLimits, serve_decoding};
 pub use deidentify::{
     Action, Change, DeidentificationKey, DeidentificationReport, Deidentified, DeidentifyOptions, LeftOut,
     ProfileOption, deidentify, reidentify,

@@ -31,6 +31,8 @@ pub struct Limits {
     pub max_content_items: usize,
     /// Bytes of one text of a structured report. Default: 1 MiB.
     pub max_text_bytes: usize,
+    /// Processes in which JPEG, JPEG-LS and JPEG 2000 are decoded. Default: none, they are decoded here.
+    pub decoders: Option<crate::DecodeWorkers>,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             max_report_bytes: 64 << 20,
             max_content_items: 200_000,
             max_text_bytes: 1 << 20,
+            decoders: None,
         }
     }
 }

@@ -135,6 +135,15 @@ pub enum SkipReason {
     /// It is a DICOM object without images: a report, a plan, a directory.
     #[error("the DICOM object holds no images")]
     NoImage,
+    /// The worker process died that decoded it, from what it holds or beyond its memory.
+    #[error("the decoder of its compressed images crashed or ran out of its memory")]
+    DecoderDied,
+    /// The worker process took longer than a frame may.
+    #[error("decoding its compressed images took longer than is allowed")]
+    DecoderTimeout,
+    /// No worker process could be started.
+    #[error("the process that decodes compressed images could not be started")]
+    NoDecoder,
 }
 
 impl SkipReason {

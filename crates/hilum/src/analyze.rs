@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use hilum_dicom::{Limits, Origin, Refusal, Source, nifti};
+use hilum_dicom::{Origin, Refusal, Source, nifti};
 use hilum_findings::{Findings, RefusalInput, Series};
 use hilum_lung::{
     Analysis, AnalysisError, LesionNetwork, PRODUCT, ReadStudy, Study, StudyFacts, analyze_with, kept_ct,
@@ -195,7 +195,7 @@ fn is_ours(name: &str) -> bool {
 
 /// The study at `input`: NIfTI by its name, everything else by its content.
 pub(crate) fn read(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<Study, Refusal> {
-    let limits = Limits::default();
+    let limits = crate::machine::limits();
     if is_nifti(input) {
         progress.report("reading", 0.0);
         return Ok(Study::from_nifti(nifti::read_hu(File::open(input)?, &limits)?));
@@ -226,7 +226,7 @@ pub(crate) fn is_nifti(input: &Path) -> bool {
 
 fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Result<Read, Refusal> {
     progress.report("looking for series", 0.0);
-    let scan = hilum_dicom::scan(&Source::from(input), &Limits::default())?;
+    let scan = hilum_dicom::scan(&Source::from(input), &crate::machine::limits())?;
     if series_uid.is_none() && scan.patients() > 1 {
         for series in scan.series() {
             progress.say(&format!("series {}: {} images, {}", series.series_uid, series.images, series.modality));

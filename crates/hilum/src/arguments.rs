@@ -50,6 +50,9 @@ pub(crate) enum Command {
     Schema(SchemaArguments),
     /// Say what this machine has and lacks
     Doctor(DoctorArguments),
+    /// Decode frames for another process of Hilum
+    #[command(hide = true)]
+    DecodeWorker,
 }
 
 #[derive(Args)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use hilum_dicom::{Limits, Refusal, Scan, SeriesSummary, Source, load, nifti, scan};
+use hilum_dicom::{Refusal, Scan, SeriesSummary, Source, load, nifti, scan};
 
 use crate::dicom_deidentify::{DeidentifyArguments, ReidentifyArguments, deidentify_run, reidentify_run};
 use crate::outcome::{Refused, WrongUsage};
@@ -113,7 +113,7 @@ fn refused(refusal: &Refusal) -> Refused {
 }
 
 fn look(path: &Path) -> Result<Scan> {
-    Ok(scan(&Source::from(path), &Limits::default()).map_err(|r| refused(&r))?)
+    Ok(scan(&Source::from(path), &crate::machine::limits()).map_err(|r| refused(&r))?)
 }
 
 fn info(path: &Path) -> Result<()> {

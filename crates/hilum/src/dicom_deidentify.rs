@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use hilum_dicom::{
-    DeidentificationKey, DeidentificationReport, Deidentified, DeidentifyOptions, Error, Limits, ProfileOption, Source,
+    DeidentificationKey, DeidentificationReport, Deidentified, DeidentifyOptions, Error, ProfileOption, Source,
     deidentify, reidentify,
 };
 
@@ -116,7 +116,7 @@ pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
     }
     let mut key = if a.key.exists() { read_key(&a.key)? } else { new_key()? };
     let report =
-        deidentify(&Source::from(a.input.as_path()), &Limits::default(), &a.options(), &mut key, &mut |file| {
+        deidentify(&Source::from(a.input.as_path()), &crate::machine::limits(), &a.options(), &mut key, &mut |file| {
             give(&out, &file, &file.sop_instance_uid)
         });
     // Whatever was given out is in the key, even if the run broke off.
@@ -141,7 +141,7 @@ pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
                 waiting.push(entry?.path());
             }
         } else if path.extension().is_some_and(|e| e == "dcm") || path == a.input {
-            match reidentify(&fs::read(&path).map_err(|e| unreadable(&e))?, &key, &Limits::default()) {
+            match reidentify(&fs::read(&path).map_err(|e| unreadable(&e))?, &key, &crate::machine::limits()) {
                 Ok(file) => {
                     // Originals may share a UID that should be unique.
                     let before = given.entry(file.sop_instance_uid.clone()).or_default();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use hilum_dicom::{Device, Limits, Moment, Origin, Refusal, ResultContext, SegmentationImage};
+use hilum_dicom::{Device, Moment, Origin, Refusal, ResultContext, SegmentationImage};
 use hilum_findings::Findings;
 use hilum_lung::{DicomInput, Masks, SegmentationForm, dicom_results};
 use hilum_report::ReportFiles;
@@ -41,7 +41,7 @@ impl ResultArguments {
     /// The masks that were given, on the grid of the series.
     pub(crate) fn masks(&self, grid: &Geometry) -> Result<Option<Masks>, Refusal> {
         let Some(path) = &self.masks else { return Ok(None) };
-        let limits = Limits::default();
+        let limits = crate::machine::limits();
         let bytes = std::fs::read(path)?;
         Masks::of(&SegmentationImage::read(&bytes, &limits)?, grid).map(Some)
     }

@@ -1,6 +1,9 @@
 //! What the running process can learn of its machine: clock, memory, threads.
 
+use std::sync::LazyLock;
+
 use anyhow::{Context, Result};
+use hilum_dicom::{DecodeWorkers, Limits, WorkerLimits, serve_decoding};
 use hilum_findings::Software;
 
 /// The time now, RFC 3339 in UTC.
@@ -34,6 +37,21 @@ pub(crate) fn set_threads(threads: Option<usize>) -> Result<usize> {
     };
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("the threads could not be started")?;
     Ok(threads)
+}
+
+/// Limits for foreign bytes. Compressed pixels are decoded by copies of this program, so that a decoder that goes astray takes
+/// a file with it and not the run.
+pub(crate) fn limits() -> Limits {
+    static DECODERS: LazyLock<Option<DecodeWorkers>> = LazyLock::new(|| {
+        let program = std::env::current_exe().ok()?;
+        Some(DecodeWorkers::new(program, ["decode-worker"], WorkerLimits::default()))
+    });
+    Limits { decoders: DECODERS.clone(), ..Limits::default() }
+}
+
+/// The worker's side of [`limits`].
+pub(crate) fn decode_worker() -> Result<()> {
+    serve_decoding(std::io::stdin().lock(), std::io::stdout().lock()).context("the worker was not asked by Hilum")
 }
 
 /// This program, as findings name it.

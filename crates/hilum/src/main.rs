@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Dicom(a) => dicom::run(a, &progress),
         Command::Schema(a) => schema::run(a),
         Command::Doctor(a) => doctor::run(a),
+        Command::DecodeWorker => machine::decode_worker(),
     };
     outcome::exit_code(done)
 }

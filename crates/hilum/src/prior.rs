@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hilum_dicom::{Limits, Source, nifti};
+use hilum_dicom::{Source, nifti};
 use hilum_findings::{Findings, Note, Severity};
 use hilum_lung::{
     Analysis, AnalysisError, FollowUpMaps, FollowUpResult, LesionNetwork, ReadStudy, StudyFacts, analyze, follow_up,
@@ -47,7 +47,7 @@ fn facts(prior: &Path) -> StudyFacts {
         return StudyFacts::default();
     }
     let folder = if is_result(prior) { prior.join("dicom") } else { prior.to_path_buf() };
-    let Ok(scan) = hilum_dicom::scan(&Source::from(folder.as_path()), &Limits::default()) else {
+    let Ok(scan) = hilum_dicom::scan(&Source::from(folder.as_path()), &crate::machine::limits()) else {
         return StudyFacts::default();
     };
     if is_result(prior) {
@@ -104,7 +104,7 @@ fn read_again(prior: &Path, network: &LesionNetwork, progress: &Progress) -> Res
 
 /// An earlier study from its result folder.
 fn read_back(folder: &Path) -> Result<ReadStudy, String> {
-    let limits = Limits::default();
+    let limits = crate::machine::limits();
     let text = std::fs::read_to_string(folder.join("findings.json"))
         .map_err(|_| "its findings.json cannot be read".to_owned())?;
     let findings =

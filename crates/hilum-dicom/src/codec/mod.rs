@@ -4,6 +4,8 @@
 mod jpeg_lossless;
 mod rle;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::syntax::Codec;
 
 /// What a frame is expected to hold.
@@ -48,6 +50,16 @@ pub(crate) fn decode(codec: Codec, bytes: &[u8], size: FrameSize, big_endian: bo
         Codec::Jpeg2000 => jpeg_2000(bytes, size)?,
     };
     if stored.len() == size.rows * size.columns { Ok(stored) } else { Err(Undecodable) }
+}
+
+/// As [`decode`]; a decoder that panics makes a damaged frame, not a crash.
+pub(crate) fn decode_guarded(
+    codec: Codec,
+    bytes: &[u8],
+    size: FrameSize,
+    big_endian: bool,
+) -> Result<Vec<u16>, Undecodable> {
+    catch_unwind(AssertUnwindSafe(|| decode(codec, bytes, size, big_endian))).unwrap_or(Err(Undecodable))
 }
 
 /// A deflated frame, of which no more is unpacked than a frame has.

@@ -178,6 +178,7 @@ fn failed(error: Error) -> anyhow::Error {
 fn node(address: &str, a: &PeerArguments) -> Result<Node> {
     let peer: Peer = address.parse().map_err(failed)?;
     let mut node = Node::new(peer).with_titles(a.called.as_deref(), Some(&a.calling)).map_err(failed)?;
+    node.limits.data_set = crate::machine::limits();
     node.answer = Duration::from_secs(a.timeout);
     node.connect = node.connect.min(node.answer);
     node.tls = a.tls.then(|| a.tls_name.clone().unwrap_or_default());

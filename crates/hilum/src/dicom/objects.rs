@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hilum_dicom::{
-    Concept, Limits, ListedElement, ListedValue, ReportDocument, ReportedGroup, SegmentationForm, SegmentationImage,
+    Concept, ListedElement, ListedValue, ReportDocument, ReportedGroup, SegmentationForm, SegmentationImage,
     list_elements,
 };
 use hilum_network::{NodeLimits, Outgoing};
@@ -41,7 +41,9 @@ pub(super) fn are_at(path: &Path) -> bool {
 }
 
 fn class_of(path: &Path) -> Option<String> {
-    Outgoing::of(path, &NodeLimits::default()).ok().map(|o| o.identity().sop_class_uid.clone())
+    Outgoing::of(path, &NodeLimits { data_set: crate::machine::limits(), ..NodeLimits::default() })
+        .ok()
+        .map(|o| o.identity().sop_class_uid.clone())
 }
 
 /// Prints segmentations and measurement reports among the files of a folder; how many there were.
@@ -51,13 +53,13 @@ pub(super) fn describe_results(path: &Path) -> Result<usize> {
         let Some(class) = class_of(&file) else { continue };
         if SEGMENTATIONS.contains(&&class[..]) {
             count += 1;
-            match SegmentationImage::read(&std::fs::read(&file)?, &Limits::default()) {
+            match SegmentationImage::read(&std::fs::read(&file)?, &crate::machine::limits()) {
                 Ok(segmentation) => print(&segments(&segmentation))?,
                 Err(reason) => println!("a segmentation: {reason}"),
             }
         } else if REPORTS.contains(&&class[..]) {
             count += 1;
-            match ReportDocument::read(&std::fs::read(&file)?, &Limits::default()) {
+            match ReportDocument::read(&std::fs::read(&file)?, &crate::machine::limits()) {
                 Ok(report) => print(&measurements(&report))?,
                 Err(reason) => println!("a structured report: {reason}"),
             }
@@ -87,7 +89,7 @@ fn segments(s: &SegmentationImage) -> Vec<String> {
     };
     let mut lines = vec![format!("segmentation {} ({form}, {} segments)", s.sop_instance_uid, s.segments.len())];
     lines.extend(s.source_series_uids.iter().map(|uid| format!("  of series    {uid}")));
-    let grid = s.own_grid(&Limits::default());
+    let grid = s.own_grid(&crate::machine::limits());
     for segment in &s.segments {
         let (code, scheme) = &segment.property;
         let mask = grid.as_ref().and_then(|grid| s.mask(segment.number, grid).ok());
@@ -141,11 +143,11 @@ pub(super) fn tags(path: &Path, identity: bool) -> Result<()> {
     let all: Vec<(PathBuf, bool)> = files(&[path.to_owned()])?;
     for (file, _) in &all {
         let length = std::fs::metadata(file)?.len();
-        if length > Limits::default().max_file_bytes {
+        if length > crate::machine::limits().max_file_bytes {
             refused = Some("the file exceeds the limits for foreign files".to_owned());
             continue;
         }
-        match list_elements(&std::fs::read(file)?, &Limits::default()) {
+        match list_elements(&std::fs::read(file)?, &crate::machine::limits()) {
             Ok(elements) => {
                 if all.len() > 1 {
                     print(&[format!("# {}", shown(&file.display().to_string()))])?;

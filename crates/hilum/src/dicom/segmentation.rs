@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use hilum_dicom::{Limits, Refusal, SegmentationForm, SegmentationImage, load, nifti};
+use hilum_dicom::{Refusal, SegmentationForm, SegmentationImage, load, nifti};
 use hilum_volume::Geometry;
 
 use super::{look, refused};
@@ -20,7 +20,7 @@ pub(super) fn convert(
     compression: nifti::Compression,
     progress: &Progress,
 ) -> Result<()> {
-    let limits = Limits::default();
+    let limits = crate::machine::limits();
     let bytes = std::fs::read(input).map_err(|e| Refused(format!("the segmentation cannot be read: {e}")))?;
     let image = SegmentationImage::read(&bytes, &limits).map_err(|r| refused(&r))?;
     let grid = match source {

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use hilum_dicom::{
-    CheckedObject, Departure, Gravity, Limits, SegmentationImage, Severity, SkipReason, check_object, check_together,
-    load,
+    CheckedObject, Departure, Gravity, SegmentationImage, Severity, SkipReason, check_object, check_together, load,
 };
 use hilum_volume::Geometry;
 
@@ -26,13 +25,13 @@ pub(super) fn validate(path: &Path, progress: &Progress) -> Result<()> {
     let all = files(&[path.to_owned()])?;
     for (n, (file, is_named)) in all.iter().enumerate() {
         progress.report("checking objects", n as f32 / all.len() as f32);
-        if std::fs::metadata(file)?.len() > Limits::default().max_file_bytes {
+        if std::fs::metadata(file)?.len() > crate::machine::limits().max_file_bytes {
             println!("{}: exceeds the limits for foreign files", shown(&file.display().to_string()));
             bad += 1;
             continue;
         }
         let bytes = std::fs::read(file)?;
-        match check_object(&bytes, &Limits::default()) {
+        match check_object(&bytes, &crate::machine::limits()) {
             Ok(object) => {
                 for d in &object.departures {
                     // The same in every slice is said once.
@@ -112,7 +111,7 @@ fn series(path: &Path, progress: &Progress) -> Result<usize> {
     }
     if !path.is_file() && !grids.is_empty() {
         for file in objects::segmentations(path)? {
-            let read = SegmentationImage::read(&std::fs::read(file)?, &Limits::default());
+            let read = SegmentationImage::read(&std::fs::read(file)?, &crate::machine::limits());
             let problem = match &read {
                 Ok(image) => image.source_series_uids.iter().find_map(|uid| grids.get(uid)).and_then(|grid| {
                     let segment = image.segments.first()?;

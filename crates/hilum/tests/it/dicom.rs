@@ -185,3 +185,25 @@ fn objects_are_sent_once_and_failures_have_their_exit_codes() {
     assert_eq!(hilum(&outside).status.code(), Some(2));
     assert!(!out.exists());
 }
+
+#[test]
+fn compressed_pixels_go_through_workers_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hilum-dicom/tests/data/syntax");
+    let converted = |name: &str| {
+        let out = folder.path().join(format!("{name}.nii"));
+        hilum_ok(&["dicom", "convert", "--quiet", text(&fixtures.join(name)), "--out", text(&out)]);
+        std::fs::read(out).unwrap()
+    };
+    let plain = converted("explicit-u12.zip");
+    assert_eq!(converted("jpeg-ls-u12.zip"), plain);
+    assert_eq!(converted("jpeg-process14-sv2-u12.zip"), plain);
+    assert!(!hilum_ok(&["--help"]).contains("decode-worker"));
+    // Whoever calls it by hand is told, and nothing waits for more.
+    let alone = std::process::Command::new(env!("CARGO_BIN_EXE_hilum"))
+        .arg("decode-worker")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(alone.status.code(), Some(1));
+}
