@@ -125,7 +125,7 @@ mod tests {
                 (state >> 40) as f32 / (1 << 24) as f32 - 0.5
             };
             let mut normal = || (0..12).map(|_| uniform()).sum::<f32>();
-            let hu = |at: usize| (if at / 30 % 2 == 0 { 40.0 } else { -850.0 }) + deviation * normal();
+            let hu = |at: usize| (if (at / 30).is_multiple_of(2) { 40.0 } else { -850.0 }) + deviation * normal();
             Volume::new(grid.clone(), (0..grid.len()).map(hu).map(|hu| hu.round() as i16).collect()).unwrap()
         };
         for deviation in [10.0, 30.0, 50.0] {
