@@ -94,7 +94,7 @@ fn each(ct: &Volume<i16>, change: impl Fn(f32) -> f32 + Sync) -> Volume<i16> {
 
 /// A number of 0 to 1 that looks random, always the same at a place.
 fn random(at: usize, salt: u64) -> f32 {
-    let mut x = (at as u64 ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut x = (8 * at as u64 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((x ^ (x >> 31)) >> 40) as f32 / (1 << 24) as f32
