@@ -35,7 +35,7 @@ pub(crate) fn implausible(ct: &Volume<i16>) -> Option<Note> {
 /// Noise from which it is remarked upon, and from which it is severe, in HU.
 ///
 /// An assumption: covid-P002, cap-cap002, normal002 and A0002 have 9 to 16, 23 to 27 with noise of 20 HU added, which does not
-/// change what is found; 29 to 50 when sharpened and 93 with noise of 150 HU, which takes away up to three quarters of the opacity.
+/// change what is found; 29 to 50 when sharpened, which takes away up to two thirds of the opacity, and 93 with noise of 150 HU, a quarter.
 const NOISE_HU: [f64; 2] = [40.0, 80.0];
 /// Slices that are looked at, at most.
 const NOISE_SLICES: usize = 24;
