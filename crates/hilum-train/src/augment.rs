@@ -34,6 +34,9 @@ pub struct Augmentation {
     pub blur: f32,
     /// Probability of lesions drawn into the healthy lung of a slice whose lung is labelled.
     pub inserted_lesions: f32,
+    /// Slices are averaged with as many above as below, at random up to slabs of so many millimetres, in scans whose spacing is
+    /// known: a scan of thin slices then teaches what thick ones look like. The labels stay those of the slice in the middle.
+    pub slab_mm: f32,
 }
 
 impl Default for Augmentation {
@@ -49,6 +52,7 @@ impl Default for Augmentation {
             noise: 0.06,
             blur: 0.3,
             inserted_lesions: 0.0,
+            slab_mm: 0.0,
         }
     }
 }
@@ -67,6 +71,7 @@ impl Augmentation {
             noise: 0.0,
             blur: 0.0,
             inserted_lesions: 0.0,
+            slab_mm: 0.0,
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Sampler {
     depth: usize,
     augmentation: Augmentation,
     with_distance: bool,
+    small_lesions: f32,
 }
 
 /// One source and how its cases are drawn.
@@ -63,6 +64,7 @@ impl Sampler {
             depth: config.network.input_channels,
             augmentation: config.augmentation.clone(),
             with_distance: config.loss.boundary > 0.0,
+            small_lesions: config.loss.small_lesions,
         })
     }
 
@@ -89,12 +91,12 @@ impl Sampler {
             .map(|place| {
                 let mut random = fastrand::Rng::with_seed(mixed(self.seed, step, place as u64));
                 let (case, slice) = self.draw(&mut random);
-                let mut stack = read_stack(case, slice, self.depth, &mut random)?;
+                let mut stack = self.read_stack(case, slice, &mut random)?;
                 let example = example(&stack.iter().collect::<Vec<_>>(), &self.augmentation, self.size, random.u64(..));
                 Ok((example, stack.swap_remove(self.depth / 2)))
             })
             .collect::<Result<_, TrainError>>()?;
-        let (images, mut target) = batch(&examples);
+        let (images, mut target) = batch(&examples, self.small_lesions);
         if self.with_distance {
             target.distance = distances(&target.truth, self.size);
         }
@@ -108,7 +110,7 @@ impl Sampler {
             let count = case.len().min(most);
             let one = |nth: usize| {
                 let mut random = fastrand::Rng::with_seed(mixed(self.seed, at as u64, nth as u64));
-                let stack = read_stack(case, nth * case.len() / count, self.depth, &mut random)?;
+                let stack = self.read_stack(case, nth * case.len() / count, &mut random)?;
                 let stack: Vec<&Slice> = stack.iter().collect();
                 Ok((case.patient.to_string(), example(&stack, &self.augmentation, self.size, random.u64(..))))
             };
@@ -126,6 +128,34 @@ impl Sampler {
             place < 0.0
         });
         group.unwrap_or(&self.sources[0]).draw(random)
+    }
+
+    /// A slice between its neighbours, as many in all as the network sees: mostly the next ones, at times further ones or the
+    /// slice itself again, because most sets do not tell how far apart slices are; either way up. Where the scan ends, its
+    /// last slice is repeated. Each may be the mean of a slab.
+    fn read_stack(
+        &self,
+        case: &CachedCase,
+        slice: usize,
+        random: &mut fastrand::Rng,
+    ) -> Result<Vec<Slice>, TrainError> {
+        let apart = match self.depth {
+            1 => 0,
+            _ => [0, 1, 1, 1, 1, 1, 2, 2][random.usize(..8)] * if random.bool() { 1 } else { -1 },
+        };
+        let middle = self.depth as isize / 2;
+        let seen = (0..self.depth as isize).map(|place| slice as isize + (place - middle) * apart);
+        let at = |place: isize| case.slice(place.clamp(0, case.len() as isize - 1) as usize);
+        let mut stack = seen.clone().map(at).collect::<Result<Vec<_>, _>>()?;
+        let reach = stack[0].spacing_mm.map_or(0, |mm| slab_reach(self.augmentation.slab_mm, mm[0]));
+        let reach = if reach > 0 { random.usize(..=reach) as isize } else { 0 };
+        if reach > 0 {
+            for (place, slice) in seen.zip(&mut stack) {
+                let slab = (place - reach..=place + reach).map(at).collect::<Result<Vec<_>, _>>()?;
+                slice.image = mean(&slab);
+            }
+        }
+        Ok(stack)
     }
 }
 
@@ -185,30 +215,23 @@ impl Chances {
     }
 }
 
-/// A slice between its neighbours, `depth` in all: mostly the next ones, at times further ones or the slice itself again,
-/// because most sets do not tell how far apart slices are; either way up. Where the scan ends, its last slice is repeated.
-fn read_stack(
-    case: &CachedCase,
-    slice: usize,
-    depth: usize,
-    random: &mut fastrand::Rng,
-) -> Result<Vec<Slice>, TrainError> {
-    if depth == 1 {
-        return Ok(vec![case.slice(slice)?]);
-    }
-    let apart = [0, 1, 1, 1, 1, 1, 2, 2][random.usize(..8)] * if random.bool() { 1 } else { -1 };
-    let seen = |place: usize| {
-        let wanted = slice as isize + (place as isize - (depth / 2) as isize) * apart;
-        case.slice(wanted.clamp(0, case.len() as isize - 1) as usize)
-    };
-    (0..depth).map(seen).collect()
+/// Slices to either side that a slab of at most `slab_mm` reaches.
+fn slab_reach(slab_mm: f32, spacing_mm: f64) -> usize {
+    ((f64::from(slab_mm) / spacing_mm - 1.0) / 2.0 + 1e-6).floor().max(0.0) as usize
+}
+
+/// The mean image of some slices.
+fn mean(slices: &[Slice]) -> Vec<u8> {
+    let n = slices.len() as u32;
+    let of = |pixel: usize| slices.iter().map(|slice| u32::from(slice.image[pixel])).sum::<u32>();
+    (0..slices[0].image.len()).map(|pixel| ((of(pixel) + n / 2) / n) as u8).collect()
 }
 
 /// Place of lesion in [`CHANNELS`].
 const LESION: usize = 1;
 
 /// Lays examples out as the network and the loss read them.
-fn batch(examples: &[(Example, Slice)]) -> (Images, Target) {
+fn batch(examples: &[(Example, Slice)], small_lesions: f32) -> (Images, Target) {
     let size = examples[0].0.size;
     let pixels = size * size;
     let channels = CHANNELS.len();
@@ -217,7 +240,7 @@ fn batch(examples: &[(Example, Slice)]) -> (Images, Target) {
     let planes = truth.chunks_mut(channels * pixels).zip(known.chunks_mut(channels * pixels));
     for ((example, slice), (truth, known)) in examples.iter().zip(planes) {
         let labels = example.middle_labels();
-        let lesion_weights = emphasis::weights(labels, size, 2);
+        let lesion_weights = emphasis::weights(labels, size, 2, small_lesions);
         for i in (0..pixels).filter(|i| example.inside[*i]) {
             let bits = labels[i];
             // Where there is no lesion there is no consolidation, whatever the set tells of kinds.
@@ -261,4 +284,18 @@ fn mixed(seed: u64, step: u64, place: u64) -> u64 {
         z ^= z >> 31;
     }
     z
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slabs_reach_as_many_slices_as_fit() {
+        for (slab_mm, spacing_mm, reach) in
+            [(0.0, 1.0, 0), (5.0, 1.0, 2), (5.0, 5.0, 0), (5.0, 2.5, 0), (3.6, 1.2, 1), (7.0, 6.0, 0)]
+        {
+            assert_eq!(slab_reach(slab_mm, spacing_mm), reach, "{slab_mm} of {spacing_mm}");
+        }
+    }
 }

@@ -48,17 +48,23 @@ impl TrainDevice {
         }
     }
 
-    /// Burn's device.
+    /// Burn's device: the card of this number, counted from 0. There is one processor, whatever the number.
     ///
     /// # Errors
     /// [`TrainError::Device`] if this build does not have it.
-    pub(crate) fn open(self) -> Result<Device, TrainError> {
+    #[cfg_attr(
+        not(any(feature = "wgpu", feature = "cuda")),
+        expect(unused_variables, reason = "no cards in this build")
+    )]
+    pub(crate) fn open(self, card: usize) -> Result<Device, TrainError> {
         match self {
             Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            Self::Wgpu if card == 0 => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(card))),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(0)),
+            Self::Cuda => Ok(Device::cuda(card)),
             #[allow(unreachable_patterns)] // with both features
             other => Err(TrainError::Device { device: other.name(), reason: other.missing().unwrap_or("unknown") }),
         }

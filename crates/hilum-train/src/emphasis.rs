@@ -5,11 +5,12 @@
 
 /// Pixels from which a lesion weighs what its pixels weigh; about 235 mm² at 1.4 mm.
 const FULL_AREA: f32 = 120.0;
-/// No pixel weighs more than this: outlines of a few pixels are as often slips as lesions.
-const WEIGHT_MAX: f32 = 4.0;
 
-/// A weight for every pixel of a square of labels: above 1 within small connected parts that have `bit`, else 1.
-pub(crate) fn weights(labels: &[u8], size: usize, bit: u8) -> Vec<f32> {
+/// A weight for every pixel of a square of labels: 1 to `most` within small connected parts that have `bit`, else 1.
+pub(crate) fn weights(labels: &[u8], size: usize, bit: u8, most: f32) -> Vec<f32> {
+    if most <= 1.0 {
+        return vec![1.0; labels.len()];
+    }
     let mut weights = vec![0.0; labels.len()];
     let mut part = Vec::new();
     for start in 0..labels.len() {
@@ -41,7 +42,7 @@ pub(crate) fn weights(labels: &[u8], size: usize, bit: u8) -> Vec<f32> {
                 }
             }
         }
-        let weight = (FULL_AREA / part.len() as f32).clamp(1.0, WEIGHT_MAX);
+        let weight = (FULL_AREA / part.len() as f32).clamp(1.0, most);
         part.iter().for_each(|at| weights[*at] = weight);
     }
     weights
@@ -62,7 +63,9 @@ mod tests {
         mark(0..6, 4..14); // 60 pixels
         mark(10..26, 10..26); // 256 pixels
         mark(6..7, 14..15); // touches the 60 by a corner only: a part of its own
-        let weights = weights(&labels, size, 2);
+        let none = weights(&labels, size, 2, 1.0);
+        assert_eq!(none, vec![1.0; size * size]);
+        let weights = weights(&labels, size, 2, 4.0);
         for (at, expected) in [([0, 0], 4.0), ([3, 6], 2.0), ([15, 15], 1.0), ([6, 14], 4.0), ([30, 30], 1.0)] {
             assert_eq!(weights[at[0] * size + at[1]], expected, "{at:?}");
         }

@@ -20,6 +20,9 @@ pub struct Loss {
     /// Weight of the boundary loss (Kervadec et al. 2019, doi:10.1016/j.media.2020.101851): the mean over known pixels of the
     /// probability times the distance to the outline of the truth, in units of [`BOUNDARY_PIXELS`], negative within it.
     pub boundary: f64,
+    /// What a pixel of a small lesion weighs at most, where one of a lesion of 120 pixels or more weighs 1: small lesions are
+    /// found more often, outlines of large ones suffer. 1 for all alike.
+    pub small_lesions: f32,
     /// Weights of the same loss, without the boundary, on the decoder's stages of half the resolution, a quarter, and so on,
     /// beside 1 for the finest: deep supervision. None if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -34,6 +37,7 @@ impl Default for Loss {
             overlap: 1.0,
             tversky: [0.5, 0.5],
             boundary: 0.0,
+            small_lesions: 4.0,
             deep_supervision: Vec::new(),
         }
     }
@@ -47,6 +51,9 @@ impl Loss {
         let all = all.chain(self.deep_supervision.iter().copied());
         if all.into_iter().any(|value| !value.is_finite() || value < 0.0) {
             return Some("loss: weights and exponents are 0 or more");
+        }
+        if !self.small_lesions.is_finite() || self.small_lesions < 1.0 {
+            return Some("loss: small_lesions is 1 or more");
         }
         if self.cross_entropy + self.overlap == 0.0 {
             return Some("loss: cross_entropy or overlap must count, the boundary alone tells nothing at the start");

@@ -96,6 +96,8 @@ pub(crate) struct Learning<'a> {
     pub(crate) frozen: &'a (dyn Fn(&str) -> bool + Sync),
     /// Where it is computed.
     pub(crate) device: TrainDevice,
+    /// On which of several cards, counted from 0.
+    pub(crate) card: usize,
 }
 
 /// Loss, gradients and batch statistics for one batch.
@@ -109,9 +111,34 @@ pub(crate) fn step(
     target: &Target,
     learning: Learning<'_>,
 ) -> Result<StepResult, TrainError> {
-    let mut pass = Pass::new(graph, weights, Mode::Train, learning.device)?;
+    let mut pass = Pass::new(graph, weights, Mode::Train, learning.device, learning.card)?;
     pass.frozen = learning.frozen;
     Ok(finish(&mut pass, images, target, learning.loss))
+}
+
+/// The same for several batches at once, each on a card of its own: data parallelism. Results are in the order of the batches.
+///
+/// # Errors
+/// As [`step`], for the first batch that fails.
+pub(crate) fn steps(
+    graph: &Graph,
+    weights: &Weights,
+    batches: &[(Images, Target)],
+    learning: Learning<'_>,
+) -> Result<Vec<StepResult>, TrainError> {
+    if let [(images, target)] = batches {
+        return Ok(vec![step(graph, weights, images, target, learning)?]);
+    }
+    std::thread::scope(|scope| {
+        let running: Vec<_> = batches
+            .iter()
+            .enumerate()
+            .map(|(card, (images, target))| {
+                scope.spawn(move || step(graph, weights, images, target, Learning { card, ..learning }))
+            })
+            .collect();
+        running.into_iter().map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// The run of a pass, its loss, and the way back.
@@ -159,7 +186,7 @@ fn slopes(logits: Tensor<5>, target: &Target, loss: &Loss, weight: f64) -> (Loss
 /// Logits `[n, c, rows, columns]` with the stored statistics: what the engine must agree with.
 #[cfg(test)]
 pub(crate) fn predict(graph: &Graph, weights: &Weights, images: &Images) -> Vec<f32> {
-    let mut pass = Pass::new(graph, weights, Mode::Infer, TrainDevice::Cpu).expect("there is always a processor");
+    let mut pass = Pass::new(graph, weights, Mode::Infer, TrainDevice::Cpu, 0).expect("there is always a processor");
     pass.run(images).swap_remove(0).into_data().try_into_vec().expect("logits are f32")
 }
 
@@ -188,11 +215,17 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(graph: &'a Graph, weights: &'a Weights, mode: Mode, device: TrainDevice) -> Result<Self, TrainError> {
+    fn new(
+        graph: &'a Graph,
+        weights: &'a Weights,
+        mode: Mode,
+        device: TrainDevice,
+        card: usize,
+    ) -> Result<Self, TrainError> {
         let fast = device == TrainDevice::Cpu;
         let device = match mode {
-            Mode::Train => device.open()?.autodiff(),
-            Mode::Infer => device.open()?,
+            Mode::Train => device.open(card)?.autodiff(),
+            Mode::Infer => device.open(card)?,
         };
         let frozen = &|_: &str| false;
         Ok(Self { graph, weights, mode, device, fast, frozen, parameters: Vec::new(), statistics: Weights::new() })
@@ -398,7 +431,7 @@ mod tests {
     /// The default loss, everything learning, on the processor.
     fn learning() -> Learning<'static> {
         static LOSS: std::sync::LazyLock<Loss> = std::sync::LazyLock::new(Loss::default);
-        Learning { loss: &LOSS, frozen: &|_| false, device: TrainDevice::Cpu }
+        Learning { loss: &LOSS, frozen: &|_| false, device: TrainDevice::Cpu, card: 0 }
     }
 
     fn images(size: [usize; 3]) -> Images {
@@ -479,7 +512,7 @@ mod tests {
                 Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] };
             let device = plain_device();
             let fast = step(&graph, &weights, &images, &target, learning()).unwrap();
-            let mut pass = Pass { fast: false, ..Pass::new(&graph, &weights, Mode::Train, device).unwrap() };
+            let mut pass = Pass { fast: false, ..Pass::new(&graph, &weights, Mode::Train, device, 0).unwrap() };
             let plain = finish(&mut pass, &images, &target, &Loss::default());
             let (ours, burns) = (fast.loss.total, plain.loss.total);
             assert!((ours - burns).abs() < 1e-4, "the loss is {ours} and {burns}");

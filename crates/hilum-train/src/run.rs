@@ -54,6 +54,9 @@ pub struct Summary {
 pub struct RunOptions<'a> {
     /// What computes.
     pub device: TrainDevice,
+    /// How many cards compute at once. Each takes one of a step's batches ([`Schedule::accumulate`](crate::Schedule)), and the
+    /// step is made from the mean of their gradients, as one card would make it.
+    pub cards: usize,
     /// Where prepared slices are kept; several runs may share it. Without it, the folder `cache` of the run.
     pub cache: Option<&'a Path>,
     /// Told how much of the data is prepared, 0 to 1.
@@ -62,7 +65,7 @@ pub struct RunOptions<'a> {
 
 impl Default for RunOptions<'_> {
     fn default() -> Self {
-        Self { device: TrainDevice::Cpu, cache: None, preparing: &|_| () }
+        Self { device: TrainDevice::Cpu, cards: 1, cache: None, preparing: &|_| () }
     }
 }
 
@@ -93,7 +96,7 @@ pub fn run(
 ) -> Result<Summary, TrainError> {
     let sampler = sampler(config, data_root, run_dir, options)?;
     let validate = |model: &Model| validation::measure(config, data_root, model);
-    run_with(config, &sampler, run_dir, options.device, &validate, progress)
+    run_with(config, &sampler, run_dir, options, &validate, progress)
 }
 
 /// What [`rehearse`] found.
@@ -154,7 +157,7 @@ fn run_with(
     config: &TrainConfig,
     sampler: &Sampler,
     run_dir: &Path,
-    device: TrainDevice,
+    options: &RunOptions<'_>,
     validate: &Validate<'_>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
@@ -163,40 +166,48 @@ fn run_with(
     let identity = identity(config);
     let mut state = match checkpoint::load(&run_dir.join(CHECKPOINT), &identity)? {
         Some(state) => state,
-        None => begin(config, &graph, sampler, run_dir, device)?,
+        None => begin(config, &graph, sampler, run_dir, options.device)?,
     };
     state.weights.check(&graph)?;
     let mut files =
         RunFiles { config, run_dir, identity, curve: Curve::open(run_dir, state.step)?, counts: sampler.counts() };
     let schedule = &config.schedule;
-    let parts = schedule.accumulate as u64;
+    let parts = schedule.accumulate;
+    if options.cards == 0 || !parts.is_multiple_of(options.cards) {
+        let cards = options.cards;
+        return Err(TrainError::Config(format!(
+            "schedule: {parts} batches per step (accumulate) cannot be shared by {cards} cards"
+        )));
+    }
     let frozen = |name: &str| config.start.as_ref().is_some_and(|start| start.rate_of(name) == 0.0);
-    let learning = Learning { loss: &config.loss, frozen: &frozen, device };
+    let learning = Learning { loss: &config.loss, frozen: &frozen, device: options.device, card: 0 };
     let started = Instant::now();
     let before_s = state.elapsed_s;
     let mut saved_s = state.elapsed_s;
-    let batches = state.step * parts..schedule.max_steps * parts;
+    let batches = state.step * parts as u64..schedule.max_steps * parts as u64;
     std::thread::scope(|scope| {
         // The next batches are made while the network works on this one.
-        let (sender, receiver) = mpsc::sync_channel(2);
+        let (sender, receiver) = mpsc::sync_channel(2 * options.cards);
         scope.spawn(move || batches.into_iter().all(|batch| sender.send(sampler.batch(batch)).is_ok()));
         while fraction(config, &state) < 1.0 && !state.validation.is_over(schedule.validation.as_ref()) {
             let rate = learning_rate(config, &state);
             let mut sum: Option<StepResult> = None;
-            for _ in 0..parts {
-                let (images, target) = receiver.recv().expect("batches are made until the last step")?;
-                let result = network::step(&graph, &state.weights, &images, &target, learning)?;
-                if !result.loss.total.is_finite() {
-                    return Err(TrainError::Diverged(state.step));
-                }
-                optimizer::update_statistics(&mut state.weights, &result.statistics, STATISTICS_MOMENTUM);
-                match &mut sum {
-                    None => sum = Some(result),
-                    Some(sum) => sum.add(&result),
+            for _ in 0..parts / options.cards {
+                let next = || receiver.recv().expect("batches are made until the last step");
+                let at_once = (0..options.cards).map(|_| next()).collect::<Result<Vec<_>, _>>()?;
+                for result in network::steps(&graph, &state.weights, &at_once, learning)? {
+                    if !result.loss.total.is_finite() {
+                        return Err(TrainError::Diverged(state.step));
+                    }
+                    optimizer::update_statistics(&mut state.weights, &result.statistics, STATISTICS_MOMENTUM);
+                    match &mut sum {
+                        None => sum = Some(result),
+                        Some(sum) => sum.add(&result),
+                    }
                 }
             }
             let mut result = sum.expect("a step has at least one batch");
-            result.divide(parts);
+            result.divide(parts as u64);
             state.step += 1;
             let rate_of = |name: &str| rate * config.start.as_ref().map_or(1.0, |start| start.rate_of(name));
             let State { weights, moments, step, .. } = &mut state;

@@ -59,7 +59,7 @@ impl Trainee {
             known,
             distance: Vec::new(),
         };
-        let learning = Learning { loss: &Loss::default(), frozen: &|_| false, device: self.device };
+        let learning = Learning { loss: &Loss::default(), frozen: &|_| false, device: self.device, card: 0 };
         let result = network::step(&self.graph, &self.weights, &Images { shape, data: images }, &target, learning)?;
         self.steps += 1;
         optimizer.apply(&mut self.weights, &mut self.moments, &result.gradients, self.steps, &|_| rate);

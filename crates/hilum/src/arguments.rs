@@ -187,6 +187,9 @@ pub(crate) struct TrainArguments {
     /// What computes: cpu (our own kernels), or a graphics card through wgpu or cuda in builds with that feature
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: TrainDevice,
+    /// Cards to train on at once, each with one of a step's batches: `accumulate` of the configuration is a multiple of it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) cards: usize,
 }
 
 #[derive(Args)]

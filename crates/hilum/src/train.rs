@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
     output::folder(&arguments.out)?;
     let options = RunOptions {
         device: arguments.device,
+        cards: arguments.cards,
         cache: arguments.cache.as_deref(),
         preparing: &|share| progress.report("preparing slices", share),
     };

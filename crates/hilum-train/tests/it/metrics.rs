@@ -1,4 +1,4 @@
-//! Metrics against scipy and scikit-learn: expected values are printed by `tests/reference/metrics.py`.
+//! Metrics against scipy, scikit-learn and MONAI 1.6.1: expected values are printed by `tests/reference/metrics.py`.
 
 use hilum_train::{MeanSd, Overlap, auc, bootstrap_95, decision, percentile, surface_agreement};
 use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
@@ -34,7 +34,7 @@ fn overlap_agrees_with_numpy() {
 }
 
 #[test]
-fn surfaces_agree_with_scipy() {
+fn surfaces_agree_with_scipy_and_monai() {
     let [predicted, truth] = masks();
     let found = surface_agreement(&predicted, &truth, 1.0).unwrap();
     close(found.surface_dice, 0.643_923_240_938_166_3, 1e-12);

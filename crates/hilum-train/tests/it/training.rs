@@ -64,6 +64,13 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
     config.loss = Loss { focal_gamma: 1.0, boundary: 0.1, deep_supervision: vec![0.5], ..Loss::default() };
     let whole = folder.path().join("whole");
     run(&config, folder.path(), &whole, &RunOptions::default(), &mut |_| ()).unwrap();
+    let shared = folder.path().join("shared");
+    let two = RunOptions { cards: 2, ..RunOptions::default() };
+    run(&config, folder.path(), &shared, &two, &mut |_| ()).unwrap();
+    assert!(weights(&whole) == weights(&shared), "two at once learn something else");
+    let three = RunOptions { cards: 3, ..RunOptions::default() };
+    let error = run(&config, folder.path(), &folder.path().join("three"), &three, &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("3 cards"), "{error}");
     let killed = folder.path().join("killed");
     for step in [4, 9] {
         let died = catch_unwind(AssertUnwindSafe(|| {
