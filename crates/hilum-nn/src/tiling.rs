@@ -1,11 +1,11 @@
 //! Inputs of any size: padded to what the network divides, or cut into overlapping patches.
 //!
 //! Results leave slice by slice through a callback as soon as they are final, so the logits of a whole volume are never
-//! held. Two-dimensional networks usually read whole slices ([`run_slices`]); three-dimensional ones, or slices too
-//! large for the memory, go through [`run_tiled`].
+//! held. Networks usually read whole slices ([`run_slices`]), three-dimensional ones slabs of them; patches of slices too large
+//! for the memory go through [`run_tiled`].
 
 use crate::engine::{Engine, EngineError};
-use crate::graph::Graph;
+use crate::graph::{Dims, Graph};
 use crate::runtime::Runtime;
 
 /// How [`run_tiled`] cuts a volume and joins the results.
@@ -73,11 +73,20 @@ impl Region {
     }
 }
 
-/// Runs a two-dimensional network on whole slices `[rows, columns]`, each padded behind its last row and column to what
-/// the network divides and cropped back.
+/// Least slices of a slab that a three-dimensional network sees at once.
+const SLAB_SLICES: usize = 24;
+/// Slices at either end of a slab whose logits another slab knows better.
+const SLAB_BORDER: usize = 4;
+
+/// Runs a network on whole slices `[rows, columns]`, each padded behind its last row and column to what the network divides
+/// and cropped back.
+///
+/// A three-dimensional network sees slabs of them, of 24 slices or the next number that it divides, which overlap by 8; beyond
+/// the first and the last slice, that slice goes on.
 ///
 /// For every index below `count`, `fill` writes the slice `[channel, row, column]` and `take` gets its logits in the
-/// same order and size. Both are called from several threads at once, in any order; the values do not depend on that.
+/// same order and size. Both are called from several threads at once, in any order; the values do not depend on that. For a
+/// three-dimensional network, `fill` may be called more than once for a slice.
 ///
 /// # Errors
 /// As [`Engine::plan`]; and for classifiers, which have no logits per voxel.
@@ -92,12 +101,62 @@ pub fn run_slices(
     if runtime.graph().is_classifier() {
         return Err(EngineError::Classifier);
     }
-    let size = [1, size[0], size[1]];
+    if runtime.graph().dims() == Dims::Three {
+        return run_slabs(runtime, count, size, padding_value, &fill, &take);
+    }
+    run_padded(runtime, count, [1, size[0], size[1]], padding_value, fill, take)
+}
+
+/// [`run_slices`] of a three-dimensional network.
+fn run_slabs(
+    runtime: &(impl Runtime + ?Sized),
+    count: usize,
+    size: [usize; 2],
+    padding_value: f32,
+    fill: &(impl Fn(usize, &mut [f32]) + Sync + Send),
+    take: &(impl Fn(usize, &[f32]) + Sync + Send),
+) -> Result<(), EngineError> {
+    let (inputs, outputs) = (runtime.graph().input_channels(), runtime.graph().output_channels());
+    let depth = SLAB_SLICES.next_multiple_of(runtime.graph().size_divisor()[0]);
+    let plane = size[0] * size[1];
+    // Slab `i` answers for the slices `i * step .. (i + 1) * step`.
+    let step = depth - 2 * SLAB_BORDER;
+    let slice_at = |slab: usize, place: usize| (slab * step + place).saturating_sub(SLAB_BORDER).min(count - 1);
+    let fill_slab = |slab: usize, image: &mut [f32]| {
+        let mut slice = vec![0.0; inputs * plane];
+        for place in 0..depth {
+            fill(slice_at(slab, place), &mut slice);
+            for (channel, values) in slice.chunks_exact(plane).enumerate() {
+                image[(channel * depth + place) * plane..][..plane].copy_from_slice(values);
+            }
+        }
+    };
+    let take_slab = |slab: usize, logits: &[f32]| {
+        let mut slice = vec![0.0; outputs * plane];
+        for place in SLAB_BORDER..SLAB_BORDER + step.min(count - slab * step) {
+            for (channel, values) in slice.chunks_exact_mut(plane).enumerate() {
+                values.copy_from_slice(&logits[(channel * depth + place) * plane..][..plane]);
+            }
+            take(slice_at(slab, place), &slice);
+        }
+    };
+    run_padded(runtime, count.div_ceil(step), [depth, size[0], size[1]], padding_value, fill_slab, take_slab)
+}
+
+/// Runs inputs of one size, padded behind to what the network divides and cropped back.
+fn run_padded(
+    runtime: &(impl Runtime + ?Sized),
+    count: usize,
+    size: [usize; 3],
+    padding_value: f32,
+    fill: impl Fn(usize, &mut [f32]) + Sync + Send,
+    take: impl Fn(usize, &[f32]) + Sync + Send,
+) -> Result<(), EngineError> {
     let padded = padded_size(runtime.graph(), size);
     if padded == size {
         return runtime.run_each(size, count, &fill, &take);
     }
-    let voxels = size[1] * size[2];
+    let voxels: usize = size.iter().product();
     let fill = |index: usize, target: &mut [f32]| {
         let mut slice = vec![0.0; runtime.graph().input_channels() * voxels];
         fill(index, &mut slice);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hilum_nn::sha256_hex;
+use hilum_nn::{Dims, sha256_hex};
 use hilum_volume::{Geometry, Mask, PatientPoint};
 use rayon::prelude::*;
 
@@ -21,7 +21,9 @@ pub(crate) struct Sampler {
     seed: u64,
     batch: usize,
     size: usize,
+    /// Slices of an example.
     depth: usize,
+    dims: Dims,
     augmentation: Augmentation,
     with_distance: bool,
     small_lesions: f32,
@@ -61,7 +63,8 @@ impl Sampler {
             seed: config.seed,
             batch: config.schedule.batch,
             size: config.schedule.size,
-            depth: config.network.input_channels,
+            depth: config.network.input_channels.max(config.schedule.slices),
+            dims: config.network.dims,
             augmentation: config.augmentation.clone(),
             with_distance: config.loss.boundary > 0.0,
             small_lesions: config.loss.small_lesions,
@@ -96,7 +99,7 @@ impl Sampler {
                 Ok((example, stack.swap_remove(self.depth / 2)))
             })
             .collect::<Result<_, TrainError>>()?;
-        let (images, mut target) = batch(&examples, self.small_lesions);
+        let (images, mut target) = batch(&examples, self.dims, self.small_lesions);
         if self.with_distance {
             target.distance = distances(&target.truth, self.size);
         }
@@ -141,7 +144,14 @@ impl Sampler {
     ) -> Result<Vec<Slice>, TrainError> {
         let apart = match self.depth {
             1 => 0,
-            _ => [0, 1, 1, 1, 1, 1, 2, 2][random.usize(..8)] * if random.bool() { 1 } else { -1 },
+            _ => {
+                let apart = match self.dims {
+                    Dims::Two => [0, 1, 1, 1, 1, 1, 2, 2][random.usize(..8)],
+                    // Structures go on from slice to slice.
+                    Dims::Three => 1,
+                };
+                apart * if random.bool() { 1 } else { -1 }
+            }
         };
         let middle = self.depth as isize / 2;
         let seen = (0..self.depth as isize).map(|place| slice as isize + (place - middle) * apart);
@@ -231,17 +241,25 @@ fn mean(slices: &[Slice]) -> Vec<u8> {
 const LESION: usize = 1;
 
 /// Lays examples out as the network and the loss read them.
-fn batch(examples: &[(Example, Slice)], small_lesions: f32) -> (Images, Target) {
+fn batch(examples: &[(Example, Slice)], dims: Dims, small_lesions: f32) -> (Images, Target) {
     let size = examples[0].0.size;
-    let pixels = size * size;
+    let plane = size * size;
+    let depth = examples[0].0.depth();
+    // A three-dimensional network learns every slice of the stack, a two-dimensional one that in the middle.
+    let (shape, learned) = match dims {
+        Dims::Two => ([depth, 1], 1),
+        Dims::Three => ([1, depth], depth),
+    };
+    let pixels = learned * plane;
     let channels = CHANNELS.len();
     let mut truth = vec![0.0; examples.len() * channels * pixels];
     let mut known = truth.clone();
     let planes = truth.chunks_mut(channels * pixels).zip(known.chunks_mut(channels * pixels));
     for ((example, slice), (truth, known)) in examples.iter().zip(planes) {
-        let labels = example.middle_labels();
-        let lesion_weights = emphasis::weights(labels, size, 2, small_lesions);
-        for i in (0..pixels).filter(|i| example.inside[*i]) {
+        let labels = if dims == Dims::Two { example.middle_labels() } else { &example.labels };
+        let weights = |labels| emphasis::weights(labels, size, 2, small_lesions);
+        let lesion_weights: Vec<f32> = labels.chunks_exact(plane).flat_map(weights).collect();
+        for i in (0..pixels).filter(|i| example.inside[*i % plane]) {
             let bits = labels[i];
             // Where there is no lesion there is no consolidation, whatever the set tells of kinds.
             let knows = [slice.known.lung, true, slice.known.consolidation || bits & 2 == 0];
@@ -253,7 +271,7 @@ fn batch(examples: &[(Example, Slice)], small_lesions: f32) -> (Images, Target) 
         }
     }
     let data = examples.iter().flat_map(|(example, _)| example.image.iter().copied()).collect();
-    let images = Images { shape: [examples.len(), examples[0].0.depth(), 1, size, size], data };
+    let images = Images { shape: [examples.len(), shape[0], shape[1], size, size], data };
     (images, Target { batch: examples.len(), channels, pixels, truth, known, distance: Vec::new() })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hilum_nn::{Data, Input, Output, UNet, WeightFile};
+use hilum_nn::{Data, Dims, Input, Output, UNet, WeightFile};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -79,6 +79,9 @@ pub struct Schedule {
     pub accumulate: usize,
     /// Pixels along the edge of an example.
     pub size: usize,
+    /// Slices of an example of a three-dimensional network.
+    #[serde(default = "one")]
+    pub slices: usize,
     /// Stop after this many steps.
     pub max_steps: u64,
     /// Stop after this many minutes of training (pauses between a kill and its resumption do not count). The learning
@@ -181,11 +184,22 @@ impl TrainConfig {
     fn check(&self) -> Result<(), TrainError> {
         let fail = |reason: &str| Err(TrainError::Config(reason.to_string()));
         let graph = self.network.graph()?;
-        if graph.dims() != hilum_nn::Dims::Two {
-            return fail("network: batches are made of slices so far, which takes a two-dimensional network");
-        }
         let divisor = graph.size_divisor();
         let schedule = &self.schedule;
+        match graph.dims() {
+            Dims::Two if schedule.slices != 1 => {
+                return fail("schedule: slices are those of a three-dimensional network's example");
+            }
+            Dims::Three if schedule.slices == 0 || !schedule.slices.is_multiple_of(divisor[0]) => {
+                return Err(TrainError::Config(format!("schedule: slices must be a multiple of {}", divisor[0])));
+            }
+            Dims::Three if self.network.input_channels != 1 => {
+                return fail(
+                    "network: a three-dimensional network sees the neighbouring slices anyway: input_channels is 1",
+                );
+            }
+            _ => {}
+        }
         if schedule.batch == 0 || schedule.max_steps == 0 || schedule.accumulate == 0 {
             return fail("schedule: batch, accumulate and max_steps must be at least 1");
         }

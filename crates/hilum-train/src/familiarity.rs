@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
-use hilum_nn::{EngineOptions, Familiar, Familiarity, FeatureEngine, Model, run_slices};
+use hilum_nn::{Dims, EngineOptions, Familiar, Familiarity, FeatureEngine, Model, run_slices};
 use rayon::prelude::*;
 
 use crate::TrainError;
@@ -80,6 +80,9 @@ fn features(
     options: EngineOptions,
     examples: &[(String, Example)],
 ) -> Result<Vec<Option<Vec<f32>>>, TrainError> {
+    if model.graph.dims() != Dims::Two {
+        return Err(TrainError::Config("what scans look like is measured with networks of slices only".into()));
+    }
     let lung = model.card.output_index(crate::CHANNELS[0]).unwrap_or(0);
     let Some(size) = examples.first().map(|(_, example)| [example.size; 2]) else {
         return Err(TrainError::NoCases("there are no examples".into()));

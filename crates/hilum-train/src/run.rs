@@ -324,7 +324,7 @@ fn identity(config: &TrainConfig) -> String {
         &config.network,
         &config.data,
         &config.split,
-        &config.schedule.size,
+        (&config.schedule.size, &config.schedule.slices),
         &config.start,
         config.loss.deep_supervision.len(),
     );

@@ -142,6 +142,42 @@ proptest! {
     }
 }
 
+/// Slabs of a three-dimensional network make what the whole volume makes, its first and last slice going on beyond it.
+#[test]
+fn slabs_agree_with_the_whole_volume() {
+    let ops = [Op::conv(4, [3; 3], [1; 3], [1; 3]), Op::Relu, Op::conv(2, [3; 3], [1; 3], [1; 3])];
+    let nodes = ops.into_iter().enumerate().map(|(i, op)| Node { name: format!("l{i}"), op, inputs: vec![NodeId(i)] });
+    let engine = engine(&Graph::new(Dims::Three, CHANNELS, nodes.collect(), NodeId(3)).unwrap());
+    let plane = 7 * 5;
+    for count in [1, 15, 16, 17, 50] {
+        let slices: Vec<Vec<f32>> =
+            (0..count).map(|i| Numbers(7 ^ (i as u64) << 8 | 1).take(CHANNELS * plane)).collect();
+        let found: Vec<_> = (0..count).map(|_| Mutex::new(Vec::new())).collect();
+        run_slices(
+            &engine,
+            count,
+            [7, 5],
+            0.0,
+            |i, target| target.copy_from_slice(&slices[i]),
+            |i, logits| found[i].lock().unwrap().extend_from_slice(logits),
+        )
+        .unwrap();
+        let depth = count + 2 * 4;
+        let mut volume = vec![0.0; CHANNELS * depth * plane];
+        for (i, values) in volume.chunks_exact_mut(plane).enumerate() {
+            let slice = (i % depth).saturating_sub(4).min(count - 1);
+            values.copy_from_slice(&slices[slice][i / depth * plane..][..plane]);
+        }
+        let logits = engine.run(&volume, [1, CHANNELS, depth, 7, 5]).unwrap();
+        for (slice, found) in found.into_iter().enumerate() {
+            let expected = (0..2).flat_map(|c| &logits[(c * depth + slice + 4) * plane..][..plane]);
+            let found = found.into_inner().unwrap();
+            assert_eq!(found.len(), 2 * plane);
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "slice {slice} of {count}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_tiled_is_refused() {
     let engine = engine(&pooled_network(Dims::Three));

@@ -108,6 +108,32 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
     assert!(error.to_string().contains("another configuration"), "{error}");
 }
 
+/// The same description in three dimensions.
+#[test]
+fn slabs_are_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(&folder.path().join("synthetic"), 6);
+    let mut config = synthetic::config(100);
+    config.network.dims = hilum_nn::Dims::Three;
+    config.card.input.size_divisor = [4; 3];
+    config.schedule.batch = 2;
+    config.schedule.slices = 16;
+    let config = TrainConfig::from_toml(&config.to_toml()).unwrap();
+    let run_dir = folder.path().join("run");
+    run(&config, folder.path(), &run_dir, &RunOptions::default(), &mut |_| ()).unwrap();
+    let model = read_model(&run_dir.join("card.toml")).unwrap();
+    let options = EvaluateOptions { split: Some((config.split.clone(), Side::HoldOut)), ..EvaluateOptions::default() };
+    let data = folder.path().join("synthetic");
+    let result = evaluate(config.data[0].layout, &data, &model, &options, &|_| ()).unwrap();
+    let lung = result.patients[0].channels[0].dice;
+    assert!(lung > 0.75, "{}", result.table());
+
+    let mut flat = config;
+    flat.network.dims = hilum_nn::Dims::Two;
+    let error = TrainConfig::from_toml(&flat.to_toml()).unwrap_err().to_string();
+    assert!(error.contains("three-dimensional"), "{error}");
+}
+
 #[test]
 fn a_network_that_starts_from_another_is_ahead() {
     let folder = tempfile::tempdir().unwrap();
