@@ -13,7 +13,8 @@
 //! The affine map minimises the squared differences of both by Levenberg and Marquardt's method from coarse to fine, from
 //! several starts. The deformation is found by weighted least squares in a Gaussian window around each point (Lucas and
 //! Kanade, IJCAI 1981, in three dimensions), added up and smoothed in each step with the evidence as weight, so that what
-//! shows nothing follows its neighbourhood. Where it folds (its Jacobian determinant is not positive), it is smoothed, then
+//! shows nothing follows its neighbourhood. Where it does not make the images agree clearly better than the affine map alone,
+//! it is taken back: it would follow noise. Where it folds (its Jacobian determinant is not positive), it is smoothed, then
 //! shrunk, until it does not.
 //!
 //! What only one scan shows, because the other ends before, carries no weight, and [`Quality`] says how much is common.

@@ -84,7 +84,9 @@ fn try_on(
         error += found.prior_point(p).distance_mm(PatientPoint(truth(p.0)));
         count += 1;
     }
-    (dice(&carried, &current.2), error / f64::from(count))
+    let (dice, error_mm) = (dice(&carried, &current.2), error / f64::from(count));
+    println!("Dice {dice:.3}, mean error {error_mm:.2} mm"); // docs/follow-up.md
+    (dice, error_mm)
 }
 
 #[test]
