@@ -38,7 +38,7 @@ fn a_configuration_with_leakage_or_a_wrong_size_is_refused() {
     for (from, to, expected) in [
         (r#""c003", "c010""#, r#""c003", "c001""#, "c001"),
         ("size = 256", "size = 250", "multiple of 16"),
-        (r#"dims = "two""#, r#"dims = "three""#, "two-dimensional"),
+        (r#"dims = "two""#, r#"dims = "three""#, "slices must be a multiple of 16"),
         ("batch = 8", "batch = 8\nbatches = 9", "batches"),
     ] {
         let error = TrainConfig::from_toml(&text.replace(from, to)).unwrap_err().to_string();
