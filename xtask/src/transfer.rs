@@ -104,7 +104,7 @@ fn config(root: &Path, seed: u64, schedule: &str, data: &str, split: &str) -> Re
     let optimizer = part(&committed, "[optimizer]", Some("[[data]]"))?;
     let card = part(&committed, "[card]", None)?;
     Ok(format!(
-        "name = \"transfer\"\nversion = \"0\"\nseed = {seed}\n\n{network}[schedule]\nbatch = 8\nsize = 256\nwarmup_steps = 20\n\
+        "name = \"transfer\"\nversion = \"0\"\nseed = {seed}\n\n{network}[schedule]\nbatch = 8\nsize = 192\nwarmup_steps = 20\n\
          average_decay = 0.98\ncheckpoint_minutes = 2.0\n{schedule}\n\n{optimizer}{data}\n{split}\n{card}"
     ))
 }

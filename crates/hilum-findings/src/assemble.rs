@@ -9,11 +9,11 @@ use crate::clinical::{
 use crate::components::ComponentCounts;
 use crate::definitions::{define_interval, define_kinds, define_slice_probability, definitions};
 use crate::{
-    Aeration, Anatomy, Classification, CoRadsEvidence, Distribution, Findings, FissureConfidence, Grid, HuHistogram,
-    KindMethod, LesionComponent, LesionInterval, LesionKind, Lesions, Lobe, LobeAnatomy, LobeLesions, LungVolume,
-    Measurements, Model, NotKnown, Note, OutOfDistribution, Quality, SCHEMA_VERSION, Scores, Series, Severity, Side,
-    SliceLesions, SmallComponents, Software, assess_quality, ct_severity, ctss_of_lobe, lss_of_lobe, suggest_co_rads,
-    triage,
+    Aeration, Anatomy, Class, Classification, CoRadsEvidence, Distribution, Findings, FissureConfidence, Grid,
+    HuHistogram, KindMethod, LesionComponent, LesionInterval, LesionKind, Lesions, Lobe, LobeAnatomy, LobeLesions,
+    LungVolume, Measurements, Model, NotKnown, Note, OutOfDistribution, Quality, SCHEMA_VERSION, Scores, Series,
+    Severity, Side, SliceLesions, SmallComponents, Software, assess_quality, ct_severity, ctss_of_lobe, lss_of_lobe,
+    suggest_co_rads, triage,
 };
 
 /// What a product hands over to have its findings written.
@@ -122,6 +122,13 @@ impl Findings {
             quality.usable = false;
             not_known.extend(WHOLE_LUNG_FIELDS.map(|field| NotKnown::new(field, reason.clone())));
         }
+        let mut classification = input.classification;
+        let relied_on = quality.usable
+            && quality.out_of_distribution.flag != Some(true)
+            && quality.reasons.iter().all(|note| note.severity != Severity::Severe);
+        if classification.decision.is_none() && relied_on && scores.co_rads.grade == Some(1) {
+            classification.decision = Some(Class::Normal);
+        }
         if measured.lesion_voxels() == 0 {
             not_known.push(NotKnown::new("lesions.distribution", "There is no opacity, so it has no distribution."));
         }
@@ -134,7 +141,7 @@ impl Findings {
             anatomy: anatomy(measured, input.fissures),
             lesions,
             scores,
-            classification: input.classification,
+            classification,
             hu_histogram: HuHistogram {
                 lung: measured.lung_histogram.clone(),
                 lesion: measured.lesion_histogram.clone(),

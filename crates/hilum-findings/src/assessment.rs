@@ -48,7 +48,8 @@ pub struct Reason {
 pub struct Classification {
     /// Probabilities of the classes, 0 to 1; a class for which no honest training data exist is null.
     pub probabilities: Probabilities,
-    /// The class decided for; null if the classifier is not offered or abstains.
+    /// The class decided for: `normal` by rule where no opacity of relevant size was found, other classes by a classifier alone; null
+    /// where there is none or it abstains.
     pub decision: Option<Class>,
     /// Whether the probabilities were calibrated on held-out patients; null if there are none.
     pub calibrated: Option<bool>,
@@ -69,7 +70,7 @@ pub struct Probabilities {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// No pneumonia.
+    /// No opacity of relevant size, and so no pneumonia that CT shows.
     Normal,
     /// Pneumonia as in COVID-19.
     PneumoniaCovid,

@@ -117,6 +117,14 @@ pub fn definitions() -> Vec<Definition> {
             "Colombi et al., Radiology 2020, doi 10.1148/radiol.2020201433",
         ),
         assume(
+            "classification.decision",
+            "Called normal",
+            "Lungs that are wholly in the scan, in images that can be relied on, without an opacity of relevant size (CO-RADS 1). By \
+             rule, not by a classifier: emphysema, nodules, fibrosis and what lies outside of the lungs were not looked for. No kind \
+             of pneumonia is decided for.",
+            None,
+        ),
+        assume(
             "triage.priority",
             "Priority",
             format!(

@@ -16,7 +16,7 @@
 //! [`to_onnx`] writes any network as an ONNX file. The engine is one [`Runtime`]; the feature `onnxruntime` adds another,
 //! ONNX Runtime, for GPUs and for networks that are not ours. It is off by default: the engine needs nothing installed.
 //!
-//! [`run_slices`] and [`run_tiled`] take inputs of any size and hand out logits slice by slice.
+//! [`Mirrored`] has any of them look at the mirror image too. [`run_slices`] and [`run_tiled`] take inputs of any size and hand out logits slice by slice.
 //!
 //! ```
 //! use hilum_nn::{Activation, Dims, Engine, EngineOptions, Norm, Stem, UNet, Weights};
@@ -56,6 +56,7 @@ mod engine;
 mod features;
 mod graph;
 mod kernels;
+mod mirrored;
 mod onnx;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
@@ -70,6 +71,7 @@ pub use engine::{Algorithm, Calibration, Engine, EngineError, EngineOptions, Exe
 pub use features::{Familiarity, FeatureEngine};
 pub use graph::{Dims, Graph, GraphError, Node, NodeId, Op, Parameter};
 pub use kernels::{Kernel, KernelStatus, available_kernels};
+pub use mirrored::Mirrored;
 pub use onnx::{ONNX_INPUT, ONNX_OPSET, ONNX_OUTPUT, OnnxError, to_onnx};
 #[cfg(feature = "onnxruntime")]
 pub use onnxruntime::{OnnxDevice, OnnxNetwork, OnnxRuntime, OnnxRuntimeError, OnnxSession};

@@ -22,8 +22,10 @@ pub struct Augmentation {
     pub shift: f32,
     /// Amplitude of a smooth random warp in pixels.
     pub warp_pixels: f32,
-    /// Mirror left-right and up-down, each for half of the examples.
+    /// Mirror left and right, for half of the examples.
     pub flip: bool,
+    /// Share of the examples that are mirrored front to back.
+    pub overturn: f32,
     /// How far a random monotone curve may depart from the identity, 0 to 1.
     pub tone: f32,
     /// Share of local contrast normalisation blended in (positive) or local contrast taken out (negative), at most.
@@ -47,6 +49,7 @@ impl Default for Augmentation {
             shift: 0.1,
             warp_pixels: 4.0,
             flip: true,
+            overturn: 0.0,
             tone: 0.8,
             local_contrast: 0.6,
             noise: 0.06,
@@ -66,6 +69,7 @@ impl Augmentation {
             shift: 0.0,
             warp_pixels: 0.0,
             flip: false,
+            overturn: 0.0,
             tone: 0.0,
             local_contrast: 0.0,
             noise: 0.0,
@@ -156,7 +160,8 @@ fn sample(stack: &[&Slice], settings: &Augmentation, size: usize, random: &mut f
     let angle = between(random, -1.0, 1.0) * settings.rotation_degrees.to_radians();
     let scale = between(random, settings.scale[0].ln(), settings.scale[1].ln()).exp();
     let shift = [0; 2].map(|_| between(random, -1.0, 1.0) * settings.shift * size as f32);
-    let flips = [0; 2].map(|_| if settings.flip && random.bool() { -1.0 } else { 1.0 });
+    let flips = [settings.overturn, if settings.flip { 0.5 } else { 0.0 }];
+    let flips = flips.map(|share| if random.f32() < share { -1.0 } else { 1.0 });
     let warp: [[f32; 4]; 4] = std::array::from_fn(|_| {
         let wave = std::f32::consts::TAU / size as f32;
         let amplitude = settings.warp_pixels * 0.5 * between(random, -1.0, 1.0);

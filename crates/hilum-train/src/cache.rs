@@ -246,7 +246,8 @@ mod tests {
     }
 
     fn cases(folder: &Path) -> Vec<Case> {
-        let reading = Reading { prefix: "x-".into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4 };
+        let reading =
+            Reading { prefix: "x-".into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4, upside_down: Vec::new() };
         list(Layout::NiftiPairs, folder, &reading).unwrap()
     }
 

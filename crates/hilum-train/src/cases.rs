@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::config::matches;
 use crate::layouts;
 
 /// Names of the channels a pneumonia network predicts, in the order of its outputs.
@@ -69,6 +70,12 @@ impl Slice {
     pub fn has_lesion(&self) -> bool {
         self.labels.iter().any(|bits| bits & 2 != 0)
     }
+
+    fn reverse_rows(&mut self) {
+        for plane in [&mut self.image, &mut self.labels] {
+            *plane = plane.chunks_exact(self.width).rev().flatten().copied().collect();
+        }
+    }
 }
 
 /// How files are read that leave something open.
@@ -80,6 +87,9 @@ pub struct Reading {
     pub window_hu: [f32; 2],
     /// Edge of the network's pixel in mm, for NIfTI files in HU. 8-bit sets have their chest on about 256 pixels.
     pub pixel_mm: f64,
+    /// Scans that are stored with the patient's back up: their rows are read from the last to the first. An entry that ends in
+    /// `*` stands for all that begin so.
+    pub upside_down: Vec<String>,
 }
 
 /// One scan of a data set that has not been read yet.
@@ -122,12 +132,16 @@ impl Case {
     /// # Errors
     /// [`TrainError::File`] and [`TrainError::Data`] name the file that cannot be used.
     pub fn read(&self) -> Result<Vec<Slice>, TrainError> {
-        match &self.files {
+        let mut slices = match &self.files {
             CaseFiles::Pictures { folder, names } => layouts::pictures(self, folder, names),
             CaseFiles::Nifti { image, labels } => layouts::nifti_pair(self, image, labels),
             CaseFiles::SinglePicture { folder, name } => layouts::single_picture(self, folder, name),
             CaseFiles::Dicom { folder } => layouts::dicom(self, folder),
+        }?;
+        if self.reading.upside_down.iter().any(|entry| matches(entry, &self.volume)) {
+            slices.iter_mut().for_each(Slice::reverse_rows);
         }
+        Ok(slices)
     }
 
     /// The folder it is in.

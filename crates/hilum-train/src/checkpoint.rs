@@ -102,7 +102,8 @@ pub(crate) fn load(path: &Path, identity: &str) -> Result<Option<State>, TrainEr
 
 /// Writes a file so that a reader sees the old or the new content, never a part.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let beside = path.with_extension("partial");
+    // Runs that share prepared slices may write the same file at once.
+    let beside = path.with_extension(format!("{}.partial", std::process::id()));
     let write = || {
         let mut file = std::fs::File::create(&beside)?;
         file.write_all(bytes)?;

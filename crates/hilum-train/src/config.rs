@@ -125,6 +125,10 @@ pub struct Source {
     /// Goes before the names of patients the layout does not name itself.
     #[serde(default)]
     pub prefix: String,
+    /// Scans of this source that are stored with the patient's back up: their rows are read from the last to the first. An
+    /// entry that ends in `*` stands for all that begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upside_down: Vec<String>,
     /// Share of examples, relative to the other sources.
     pub weight: f64,
     /// Share of this source's examples that must show a lesion; the rest must not. Without it, slices come as they are.
@@ -242,7 +246,8 @@ impl Source {
     /// How the files of this source are read for a network with this input.
     pub fn reading(&self, input: &Input) -> Reading {
         let window_hu = [input.window_low_hu, input.window_high_hu];
-        Reading { prefix: self.prefix.clone(), window_hu, pixel_mm: input.pixel_mm }
+        let upside_down = self.upside_down.clone();
+        Reading { prefix: self.prefix.clone(), window_hu, pixel_mm: input.pixel_mm, upside_down }
     }
 }
 
@@ -305,9 +310,10 @@ impl Split {
     }
 }
 
-fn matches(entry: &str, patient: &str) -> bool {
+/// Whether an entry of a list stands for a name: an entry that ends in `*` for all that begin so.
+pub(crate) fn matches(entry: &str, name: &str) -> bool {
     match entry.strip_suffix('*') {
-        Some(start) => patient.starts_with(start),
-        None => entry == patient,
+        Some(start) => name.starts_with(start),
+        None => entry == name,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 
 use crate::TrainError;
 
@@ -68,6 +68,55 @@ impl TrainDevice {
             #[allow(unreachable_patterns)] // with both features
             other => Err(TrainError::Device { device: other.name(), reason: other.missing().unwrap_or("unknown") }),
         }
+    }
+}
+
+/// The numbers that convolutions multiply in training ("mixed precision", Micikevicius 2018, arXiv:1710.03740). Weights, gradients,
+/// normalisations and the loss are `f32` in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits with the range of `f32`. For cards.
+    Bf16,
+    /// 16 bits with more digits and less range: gradients are scaled on their way back, and a step that overflows is computed
+    /// again with a smaller scale. For cards.
+    F16,
+}
+
+impl Arithmetic {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::F16];
+
+    /// As on the command line: `f32`, `bf16`, `f16`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+
+    /// Burn's name of the shorter numbers, if they are.
+    pub(crate) fn short(self) -> Option<FloatDType> {
+        match self {
+            Self::F32 => None,
+            Self::Bf16 => Some(FloatDType::BF16),
+            Self::F16 => Some(FloatDType::F16),
+        }
+    }
+}
+
+impl FromStr for Arithmetic {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|arithmetic| arithmetic.name() == name);
+        found.ok_or_else(|| {
+            format!("there is no arithmetic `{name}`; there are: {}", Self::ALL.map(Self::name).join(", "))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hilum_nn::{EngineOptions, Model, Runtime, sha256_hex};
+use hilum_nn::{EngineOptions, Mirrored, Model, Runtime, sha256_hex};
 use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct EvaluateOptions {
     pub split: Option<(Split, Side)>,
     /// Goes before the names of patients the layout does not name itself.
     pub prefix: String,
+    /// Scans that are stored with the patient's back up ([`Reading::upside_down`]).
+    pub upside_down: Vec<String>,
+    /// Show the network every slice's mirror image too and take the mean of its logits ([`Mirrored`]).
+    pub mirror: bool,
     /// Voxel size `[slice, row, column]` for sets that do not tell it. Without it, distances are left out there.
     pub spacing_mm: Option<[f64; 3]>,
     /// Distance up to which surfaces count as equal, for surface Dice.
@@ -38,6 +42,8 @@ impl Default for EvaluateOptions {
         Self {
             split: None,
             prefix: String::new(),
+            upside_down: Vec::new(),
+            mirror: false,
             spacing_mm: None,
             surface_tolerance_mm: 3.0,
             resamples: 2000,
@@ -242,12 +248,20 @@ pub fn cross_validate(
     Ok(pool.evaluation(folder, [&name, &first.card.version, &sha256_hex(hashes.as_bytes())], lines, options))
 }
 
+/// What is measured: the network's channels, and what of the lesion is not consolidation.
+const STRUCTURES: [&str; 4] = [CHANNELS[0], CHANNELS[1], CHANNELS[2], "ground-glass"];
+
+/// Whether bits as in [`Slice::labels`] show one of [`STRUCTURES`].
+fn shows(bits: u8, structure: usize) -> bool {
+    if structure < CHANNELS.len() { bits >> structure & 1 == 1 } else { bits & 0b110 == 0b010 }
+}
+
 /// What was measured of some patients.
 #[derive(Default)]
 struct Pool {
     patients: Vec<PatientResult>,
-    /// Dice of every slice that counts, by channel.
-    slice_dice: [Vec<f64>; CHANNELS.len()],
+    /// Dice of every slice that counts, by structure.
+    slice_dice: [Vec<f64>; STRUCTURES.len()],
     /// Place of the patient, predicted area and truth of every slice.
     detection: Vec<(usize, f64, bool)>,
     /// Of every patient, by channel, where it is known.
@@ -292,8 +306,9 @@ impl Pool {
         let slice_detection = Detection::of(&detection, patients.len(), options.resamples);
         let calibration = (0..CHANNELS.len()).filter_map(|channel| calibrated(channel, &histograms)).collect();
         patients.sort_by(|a, b| a.patient.cmp(&b.patient));
-        let channels = CHANNELS.iter().zip(slice_dice);
-        let summary = channels.filter_map(|(name, dice)| summarise(name, &patients, dice, options.resamples)).collect();
+        let structures = STRUCTURES.iter().zip(slice_dice);
+        let summary =
+            structures.filter_map(|(name, dice)| summarise(name, &patients, dice, options.resamples)).collect();
         Evaluation {
             data_set: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             model: model.into(),
@@ -323,11 +338,13 @@ fn measure(
     options: &EvaluateOptions,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<Pool, TrainError> {
-    let predictor = Predictor::new(runtime, model)?;
+    let mirrored = Mirrored::new(runtime);
+    let predictor = Predictor::new(if options.mirror { &mirrored } else { runtime }, model)?;
     let reading = Reading {
         prefix: options.prefix.clone(),
         window_hu: [model.card.input.window_low_hu, model.card.input.window_high_hu],
         pixel_mm: model.card.input.pixel_mm,
+        upside_down: options.upside_down.clone(),
     };
     let mut cases = cases::list(layout, folder, &reading)?;
     if let Some((split, side)) = &options.split {
@@ -374,10 +391,10 @@ fn measure(
 /// Counts of one patient.
 #[derive(Default)]
 struct Measured {
-    known: [bool; 3],
-    overlap: [Overlap; 3],
-    slice_dice: [Vec<f64>; 3],
-    surfaces: [Vec<SurfaceAgreement>; 3],
+    known: [bool; STRUCTURES.len()],
+    overlap: [Overlap; STRUCTURES.len()],
+    slice_dice: [Vec<f64>; STRUCTURES.len()],
+    surfaces: [Vec<SurfaceAgreement>; STRUCTURES.len()],
     lesions: Option<LesionCounts>,
     /// Predicted lesion pixels and whether there is a lesion, of every slice.
     detection: Vec<(f64, bool)>,
@@ -390,9 +407,10 @@ impl Measured {
     fn add(&mut self, volume: &[Slice], prediction: Prediction, options: &EvaluateOptions) {
         let predicted = &prediction.labels;
         self.histograms.iter_mut().zip(&prediction.histograms).for_each(|(all, own)| all.join(own));
-        let known = [volume[0].known.lung, true, volume[0].known.consolidation];
-        let bit = |labels: &[u8], channel: usize| labels.iter().map(|l| l >> channel & 1 == 1).collect::<Vec<bool>>();
-        for channel in (0..CHANNELS.len()).filter(|channel| known[*channel]) {
+        let kinds = volume[0].known.consolidation;
+        let known = [volume[0].known.lung, true, kinds, kinds];
+        let bit = |labels: &[u8], channel: usize| labels.iter().map(|l| shows(*l, channel)).collect::<Vec<bool>>();
+        for channel in (0..STRUCTURES.len()).filter(|channel| known[*channel]) {
             self.known[channel] = true;
             for (slice, predicted) in volume.iter().zip(predicted) {
                 let overlap = Overlap::count(&bit(predicted, channel), &bit(&slice.labels, channel));
@@ -428,7 +446,7 @@ impl Measured {
             let surfaces = &self.surfaces[channel];
             let mean = |part: fn(&SurfaceAgreement) -> f64| MeanSd::of(surfaces.iter().map(part)).map(|m| m.mean);
             ChannelResult {
-                channel: CHANNELS[channel].to_string(),
+                channel: STRUCTURES[channel].to_string(),
                 dice: overlap.dice(),
                 overlap: *overlap,
                 slice_dice: MeanSd::of(self.slice_dice[channel].iter().copied()).map(|m| m.mean),
@@ -440,7 +458,7 @@ impl Measured {
                 lesions: self.lesions.filter(|_| channel == LESION),
             }
         };
-        (0..CHANNELS.len()).filter(|channel| self.known[*channel]).map(result).collect()
+        (0..STRUCTURES.len()).filter(|channel| self.known[*channel]).map(result).collect()
     }
 
     fn histograms(&self) -> [Option<LogitHistogram>; CHANNELS.len()] {
@@ -515,6 +533,9 @@ fn protocol(options: &EvaluateOptions) -> Vec<String> {
             Side::Validation => "Only the patients that decided when to stop training.".into(),
             Side::Train => "Only patients the model was trained on: these numbers say nothing about others.".into(),
         });
+    }
+    if options.mirror {
+        lines.push("Logits are the mean of those of a slice and of its mirror image.".into());
     }
     lines.push(format!(
         "Lesions are connected parts of {LEAST_ML} ml or more; one is found if {:.0} % of its voxels are predicted, and a predicted one \

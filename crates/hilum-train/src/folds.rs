@@ -19,9 +19,13 @@ pub enum Folds {
     Lists(Vec<Vec<String>>),
 }
 
+/// Stands for the number of the fold in the name of what a run starts from.
+const FOLD: &str = "{fold}";
+
 impl TrainConfig {
     /// The configuration of one fold, counted from 0: its patients are held out, those of the others are learned from, and
-    /// `split.train` beside them.
+    /// `split.train` beside them. In the name of what it starts from, `{fold}` becomes the number of the fold, so that each can go
+    /// on from a model that has not seen its patients either.
     ///
     /// # Errors
     /// [`TrainError::Config`] if there is no such fold, [`TrainError::Leakage`] if a patient is in two, and whatever reading
@@ -41,7 +45,11 @@ impl TrainConfig {
             if at == fold { &mut split.hold_out } else { &mut split.train }.extend(list);
         }
         split.check()?;
-        Ok(Self { split, ..self.clone() })
+        let mut start = self.start.clone();
+        if let Some(start) = &mut start {
+            start.from = start.from.to_string_lossy().replace(FOLD, &fold.to_string()).into();
+        }
+        Ok(Self { split, start, ..self.clone() })
     }
 
     fn dealt(&self, count: usize, data_root: &Path) -> Result<Vec<Vec<String>>, TrainError> {

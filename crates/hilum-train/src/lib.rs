@@ -63,7 +63,7 @@ pub use cases::{CHANNELS, Case, Known, Layout, Reading, Slice, list, read};
 pub use charts::charts;
 pub use compare::{Comparison, compare, comparison_table};
 pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig, Validation};
-pub use device::TrainDevice;
+pub use device::{Arithmetic, TrainDevice};
 pub use error::TrainError;
 pub use evaluate::{
     ChannelCalibration, ChannelResult, ChannelSummary, EvaluateOptions, Evaluation, PatientResult, VolumeInterval,

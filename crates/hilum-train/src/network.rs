@@ -4,13 +4,13 @@
 //! batch's statistics. So a checkpoint is plain arrays, and the optimiser is a pure function of them.
 
 use burn::tensor::module::batch_norm;
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData, activation};
 use hilum_nn::{Graph, NodeId, Op, Weights};
 
 use crate::kernels::Shape;
 use crate::loss::{self, Loss, LossParts, Target};
 use crate::normalisation::{NormKind, Together};
-use crate::{TrainDevice, TrainError, fast, plain, supervision};
+use crate::{Arithmetic, TrainDevice, TrainError, fast, plain, supervision};
 
 /// What one step yields.
 pub(crate) struct StepResult {
@@ -32,6 +32,11 @@ impl StepResult {
         for ((_, own), (_, other)) in self.gradients.iter_mut().zip(other.gradients.iter()) {
             own.iter_mut().zip(&other.data).for_each(|(own, other)| *own += other);
         }
+    }
+
+    /// Whether every gradient is a number.
+    fn is_finite(&self) -> bool {
+        self.gradients.iter().all(|(_, gradient)| gradient.data.iter().all(|g| g.is_finite()))
     }
 
     /// Makes a mean of a sum of so many batches.
@@ -98,7 +103,15 @@ pub(crate) struct Learning<'a> {
     pub(crate) device: TrainDevice,
     /// On which of several cards, counted from 0.
     pub(crate) card: usize,
+    /// What convolutions multiply.
+    pub(crate) arithmetic: Arithmetic,
 }
+
+/// The largest slope of the loss on the tape where convolutions multiply `f16`, whose smallest normal number is 6e-5 and whose
+/// largest is 65504: slopes are means over pixels, far below, and sums over pixels, the gradients, thousands of times larger.
+const F16_SLOPE: f32 = 1.0 / 16.0;
+/// How often a step that overflowed is computed again with a quarter of the scale.
+const F16_ATTEMPTS: u32 = 6;
 
 /// Loss, gradients and batch statistics for one batch.
 ///
@@ -111,9 +124,22 @@ pub(crate) fn step(
     target: &Target,
     learning: Learning<'_>,
 ) -> Result<StepResult, TrainError> {
-    let mut pass = Pass::new(graph, weights, Mode::Train, learning.device, learning.card)?;
-    pass.frozen = learning.frozen;
-    Ok(finish(&mut pass, images, target, learning.loss))
+    if learning.device == TrainDevice::Cpu && learning.arithmetic != Arithmetic::F32 {
+        let reason = "its kernels compute in f32; bf16 and f16 are for cards";
+        return Err(TrainError::Device { device: learning.device.name(), reason });
+    }
+    let mut attempts = 0;
+    loop {
+        let mut pass = Pass::new(graph, weights, Mode::Train, learning.device, learning.card)?;
+        pass.frozen = learning.frozen;
+        pass.arithmetic = learning.arithmetic;
+        let result = finish(&mut pass, images, target, learning.loss, 0.25f32.powi(attempts as i32));
+        attempts += 1;
+        // What is still no number then is no matter of the scale.
+        if learning.arithmetic != Arithmetic::F16 || attempts == F16_ATTEMPTS || result.is_finite() {
+            return Ok(result);
+        }
+    }
 }
 
 /// The same for several batches at once, each on a card of its own: data parallelism. Results are in the order of the batches.
@@ -141,21 +167,26 @@ pub(crate) fn steps(
     })
 }
 
-/// The run of a pass, its loss, and the way back.
-fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target, loss: &Loss) -> StepResult {
+/// The run of a pass, its loss, and the way back. In `f16`, slopes on the tape are at most `share` of [`F16_SLOPE`].
+fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target, loss: &Loss, share: f32) -> StepResult {
     let mut outputs = pass.run(images).into_iter();
     let finest = outputs.next().expect("a network has an output");
     let [.., slices, rows, columns] = finest.dims();
     let total_weight = 1.0 + loss.deep_supervision.iter().sum::<f64>();
-    let (mut parts, mut tape) = slopes(finest, target, loss, 1.0 / total_weight);
+    let Slopes { mut parts, logits, slope } = Slopes::of(finest, target, loss, 1.0 / total_weight);
     parts.total /= total_weight;
+    let scale = match pass.arithmetic {
+        Arithmetic::F16 => share * F16_SLOPE / slope.iter().fold(f32::MIN_POSITIVE, |most, s| most.max(s.abs())),
+        Arithmetic::F32 | Arithmetic::Bf16 => 1.0,
+    };
+    let mut tape = on_tape(logits, slope, scale);
     for (head, weight) in outputs.zip(&loss.deep_supervision) {
         let size = [slices, rows, columns];
         let block = std::array::from_fn(|a| size[a] / head.dims()[2 + a]);
         let coarse = supervision::shrunk(target, size, block);
-        let (of_head, on_tape) = slopes(head, &coarse, loss, weight / total_weight);
-        parts.total += of_head.total * weight / total_weight;
-        tape = tape + on_tape;
+        let of_head = Slopes::of(head, &coarse, loss, weight / total_weight);
+        parts.total += of_head.parts.total * weight / total_weight;
+        tape = tape + on_tape(of_head.logits, of_head.slope, scale);
     }
     let loss = parts;
     let gradients = tape.backward();
@@ -166,21 +197,40 @@ fn finish(pass: &mut Pass<'_>, images: &Images, target: &Target, loss: &Loss) ->
             Parameter::Kernel(t) => t.grad(&gradients).map(Tensor::into_data),
         };
         let gradient = gradient.expect("every parameter reaches the loss");
-        result.insert(name, shape, gradient.try_into_vec().expect("gradients are f32"));
+        let mut gradient: Vec<f32> = gradient.try_into_vec().expect("gradients are f32");
+        if scale != 1.0 {
+            gradient.iter_mut().for_each(|g| *g /= scale);
+        }
+        result.insert(name, shape, gradient);
     }
     StepResult { loss, gradients: result, statistics: std::mem::take(&mut pass.statistics) }
 }
 
-/// The loss of logits, and where the tape starts: d(loss)/d(logits) is known in closed form, so it is `sum(logits * slope)`, whose
-/// gradient is it, times `weight`.
-fn slopes(logits: Tensor<5>, target: &Target, loss: &Loss, weight: f64) -> (LossParts, Tensor<1>) {
-    let values: Vec<f32> = logits.clone().into_data().try_into_vec().expect("logits are f32");
-    let (parts, mut slope) = loss::masked(loss, &values, target);
-    if weight != 1.0 {
-        slope.iter_mut().for_each(|slope| *slope *= weight as f32);
+/// The loss of logits, and its slope by them, times a weight.
+struct Slopes {
+    parts: LossParts,
+    logits: Tensor<5>,
+    slope: Vec<f32>,
+}
+
+impl Slopes {
+    fn of(logits: Tensor<5>, target: &Target, loss: &Loss, weight: f64) -> Self {
+        let values: Vec<f32> = logits.clone().into_data().try_into_vec().expect("logits are f32");
+        let (parts, mut slope) = loss::masked(loss, &values, target);
+        if weight != 1.0 {
+            slope.iter_mut().for_each(|slope| *slope *= weight as f32);
+        }
+        Self { parts, logits, slope }
+    }
+}
+
+/// Where the tape starts: d(loss)/d(logits) is known in closed form, so it is `sum(logits * slope)`, whose gradient is the slope.
+fn on_tape(logits: Tensor<5>, mut slope: Vec<f32>, scale: f32) -> Tensor<1> {
+    if scale != 1.0 {
+        slope.iter_mut().for_each(|slope| *slope *= scale);
     }
     let slope = Tensor::<5>::from_data(TensorData::new(slope, logits.dims()), &logits.device());
-    (parts, (logits * slope).sum())
+    (logits * slope).sum()
 }
 
 /// Logits `[n, c, rows, columns]` with the stored statistics: what the engine must agree with.
@@ -210,6 +260,7 @@ struct Pass<'a> {
     /// Whether the processor's own kernels do the work.
     fast: bool,
     frozen: &'a (dyn Fn(&str) -> bool + Sync),
+    arithmetic: Arithmetic,
     parameters: Vec<(String, Vec<usize>, Parameter)>,
     statistics: Weights,
 }
@@ -228,7 +279,8 @@ impl<'a> Pass<'a> {
             Mode::Infer => device.open(card)?,
         };
         let frozen = &|_: &str| false;
-        Ok(Self { graph, weights, mode, device, fast, frozen, parameters: Vec::new(), statistics: Weights::new() })
+        let (arithmetic, parameters, statistics) = (Arithmetic::F32, Vec::new(), Weights::new());
+        Ok(Self { graph, weights, mode, device, fast, frozen, arithmetic, parameters, statistics })
     }
 
     /// The logits, and those of the heads of deep supervision.
@@ -266,21 +318,25 @@ impl<'a> Pass<'a> {
                 let (weight, bias) = (self.kernel(index, "weight"), self.one(index, "bias"));
                 match self.fast && dilation == [1; 3] && groups == 1 && divides(&x, stride) {
                     true => fast::conv(x, weight, bias, stride, padding),
-                    false => plain::conv(x, weight, bias, [stride, padding, dilation], groups),
+                    false => self.short([x, weight], bias, |[x, weight], bias| {
+                        plain::conv(x, weight, bias, [stride, padding, dilation], groups)
+                    }),
                 }
             }
             Op::ConvTranspose { .. } => {
                 let (weight, bias) = (self.kernel(index, "weight"), self.one(index, "bias"));
                 match self.fast {
                     true => fast::conv_transpose(x, weight, bias),
-                    false => plain::conv_transpose(x, weight, bias),
+                    false => self.short([x, weight], bias, |[x, weight], bias| plain::conv_transpose(x, weight, bias)),
                 }
             }
             Op::Linear { .. } => {
                 let (weight, bias) = (self.kernel(index, "weight"), self.one(index, "bias"));
                 match self.fast {
                     true => fast::conv(x, weight, bias, [1; 3], [0; 3]),
-                    false => plain::conv(x, weight, bias, [[1; 3], [0; 3], [1; 3]], 1),
+                    false => self.short([x, weight], bias, |[x, weight], bias| {
+                        plain::conv(x, weight, bias, [[1; 3], [0; 3], [1; 3]], 1)
+                    }),
                 }
             }
             Op::BatchNorm { epsilon } => self.normalise(index, x, Together::Batch, epsilon),
@@ -292,6 +348,19 @@ impl<'a> Pass<'a> {
             Op::MaxPool { size } => plain::max_pool(x, size),
             Op::GlobalAveragePool => x.mean_dim(2).mean_dim(3).mean_dim(4),
             Op::Concat | Op::Add => unreachable!("handled above"),
+        }
+    }
+
+    /// A layer of products in the numbers that were asked for, its result in `f32`.
+    fn short(
+        &self,
+        factors: [Tensor<5>; 2],
+        bias: Tensor<1>,
+        layer: impl FnOnce([Tensor<5>; 2], Tensor<1>) -> Tensor<5>,
+    ) -> Tensor<5> {
+        match self.arithmetic.short() {
+            None => layer(factors, bias),
+            Some(short) => layer(factors.map(|f| f.cast(short)), bias.cast(short)).cast(FloatDType::F32),
         }
     }
 
@@ -431,7 +500,8 @@ mod tests {
     /// The default loss, everything learning, on the processor.
     fn learning() -> Learning<'static> {
         static LOSS: std::sync::LazyLock<Loss> = std::sync::LazyLock::new(Loss::default);
-        Learning { loss: &LOSS, frozen: &|_| false, device: TrainDevice::Cpu, card: 0 }
+        let (device, arithmetic) = (TrainDevice::Cpu, Arithmetic::F32);
+        Learning { loss: &LOSS, frozen: &|_| false, device, card: 0, arithmetic }
     }
 
     fn images(size: [usize; 3]) -> Images {
@@ -513,7 +583,7 @@ mod tests {
             let device = plain_device();
             let fast = step(&graph, &weights, &images, &target, learning()).unwrap();
             let mut pass = Pass { fast: false, ..Pass::new(&graph, &weights, Mode::Train, device, 0).unwrap() };
-            let plain = finish(&mut pass, &images, &target, &Loss::default());
+            let plain = finish(&mut pass, &images, &target, &Loss::default(), 1.0);
             let (ours, burns) = (fast.loss.total, plain.loss.total);
             assert!((ours - burns).abs() < 1e-4, "the loss is {ours} and {burns}");
             let pairs = fast.gradients.iter().zip(plain.gradients.iter());
@@ -524,6 +594,53 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// 16-bit products: the step is that of `f32` but for their digits, and `f16` loses no small slope.
+    #[test]
+    fn mixed_precision_takes_nearly_the_same_step() {
+        for (graph, images) in cases() {
+            let weights = initial_weights(&graph, 1);
+            let size = [images.shape[2], images.shape[3], images.shape[4]];
+            let pixels: usize = graph.output_size(size).iter().product();
+            let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
+            let target =
+                Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] };
+            let exact = step(&graph, &weights, &images, &target, learning()).unwrap();
+            for arithmetic in [Arithmetic::Bf16, Arithmetic::F16] {
+                let pass = Pass::new(&graph, &weights, Mode::Train, plain_device(), 0).unwrap();
+                let mut pass = Pass { fast: false, arithmetic, ..pass };
+                let short = finish(&mut pass, &images, &target, &Loss::default(), 1.0);
+                assert!((exact.loss.total - short.loss.total).abs() < 0.02, "{arithmetic:?}");
+                let (mut product, mut squares) = (0.0f64, [0.0f64; 2]);
+                for ((_, a), (_, b)) in exact.gradients.iter().zip(short.gradients.iter()) {
+                    for (a, b) in a.data.iter().zip(&b.data) {
+                        product += f64::from(a * b);
+                        squares[0] += f64::from(a * a);
+                        squares[1] += f64::from(b * b);
+                    }
+                }
+                let cosine = product / (squares[0] * squares[1]).sqrt();
+                let length = (squares[1] / squares[0]).sqrt();
+                assert!(cosine > 0.99 && (length - 1.0).abs() < 0.05, "{arithmetic:?}: {cosine}, {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_processor_has_no_short_numbers() {
+        let (graph, images) = cases().swap_remove(0);
+        let target = Target {
+            batch: 2,
+            channels: 3,
+            pixels: 256,
+            truth: vec![0.0; 1536],
+            known: vec![1.0; 1536],
+            distance: vec![],
+        };
+        let learning = Learning { arithmetic: Arithmetic::Bf16, ..learning() };
+        let error = step(&graph, &initial_weights(&graph, 1), &images, &target, learning).err().unwrap();
+        assert!(error.to_string().contains("f32"), "{error}");
     }
 
     #[test]

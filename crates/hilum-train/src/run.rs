@@ -14,7 +14,7 @@ use crate::curve::{Curve, Row};
 use crate::network::{self, Learning, StepResult};
 use crate::optimizer::{self, Moments};
 use crate::validation::{self, Measured};
-use crate::{TrainDevice, TrainError, supervision};
+use crate::{Arithmetic, TrainDevice, TrainError, supervision};
 
 /// How far a run is, once per step.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub struct RunOptions<'a> {
     /// How many cards compute at once. Each takes one of a step's batches ([`Schedule::accumulate`](crate::Schedule)), and the
     /// step is made from the mean of their gradients, as one card would make it.
     pub cards: usize,
+    /// What convolutions multiply; `f32` on the processor.
+    pub arithmetic: Arithmetic,
     /// Where prepared slices are kept; several runs may share it. Without it, the folder `cache` of the run.
     pub cache: Option<&'a Path>,
     /// Told how much of the data is prepared, 0 to 1.
@@ -65,7 +67,7 @@ pub struct RunOptions<'a> {
 
 impl Default for RunOptions<'_> {
     fn default() -> Self {
-        Self { device: TrainDevice::Cpu, cards: 1, cache: None, preparing: &|_| () }
+        Self { device: TrainDevice::Cpu, cards: 1, arithmetic: Arithmetic::F32, cache: None, preparing: &|_| () }
     }
 }
 
@@ -166,7 +168,7 @@ fn run_with(
     let identity = identity(config);
     let mut state = match checkpoint::load(&run_dir.join(CHECKPOINT), &identity)? {
         Some(state) => state,
-        None => begin(config, &graph, sampler, run_dir, options.device)?,
+        None => begin(config, &graph, sampler, run_dir, options)?,
     };
     state.weights.check(&graph)?;
     let mut files =
@@ -180,7 +182,8 @@ fn run_with(
         )));
     }
     let frozen = |name: &str| config.start.as_ref().is_some_and(|start| start.rate_of(name) == 0.0);
-    let learning = Learning { loss: &config.loss, frozen: &frozen, device: options.device, card: 0 };
+    let (device, arithmetic) = (options.device, options.arithmetic);
+    let learning = Learning { loss: &config.loss, frozen: &frozen, device, card: 0, arithmetic };
     let started = Instant::now();
     let before_s = state.elapsed_s;
     let mut saved_s = state.elapsed_s;
@@ -254,7 +257,7 @@ fn begin(
     graph: &Graph,
     sampler: &Sampler,
     run_dir: &Path,
-    device: TrainDevice,
+    options: &RunOptions<'_>,
 ) -> Result<State, TrainError> {
     let (weights, transfer) = match &config.start {
         Some(start) => start.weights(graph, &config.card.outputs, config.seed).map(|(w, t)| (w, Some(t)))?,
@@ -262,7 +265,8 @@ fn begin(
     };
     let origin = serde_json::json!({
         "program": concat!("hilum-train ", env!("CARGO_PKG_VERSION")),
-        "device": device.name(),
+        "device": options.device.name(),
+        "arithmetic": options.arithmetic.name(),
         "kernels": hilum_nn::available_kernels().first().map(|kernel| kernel.name),
         "data_sha256": sampler.hashes(),
         "started_from": transfer,

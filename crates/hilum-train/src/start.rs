@@ -29,7 +29,8 @@ use crate::{TrainError, network, read_model};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
-    /// The card of a model of ours, or a safetensors file with tensors named as in [`Graph::parameters`].
+    /// The card of a model of ours, or a safetensors file with tensors named as in [`Graph::parameters`]. `{fold}` in it is the number
+    /// of the fold that is trained ([`TrainConfig::fold`](crate::TrainConfig::fold)).
     pub from: PathBuf,
     /// Parameters that stay as they are, with the statistics of their normalisations; `*` at the end stands for all that
     /// begin so.

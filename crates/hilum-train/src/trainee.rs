@@ -7,7 +7,7 @@ use crate::network::Learning;
 use crate::network::{self, Images};
 use crate::optimizer::{Moments, Optimizer, update_statistics};
 use crate::run::STATISTICS_MOMENTUM;
-use crate::{TrainDevice, TrainError};
+use crate::{Arithmetic, TrainDevice, TrainError};
 
 /// A network with the weights it has learned so far and the optimiser's memory.
 ///
@@ -59,7 +59,9 @@ impl Trainee {
             known,
             distance: Vec::new(),
         };
-        let learning = Learning { loss: &Loss::default(), frozen: &|_| false, device: self.device, card: 0 };
+        let loss = Loss::default();
+        let arithmetic = Arithmetic::F32;
+        let learning = Learning { loss: &loss, frozen: &|_| false, device: self.device, card: 0, arithmetic };
         let result = network::step(&self.graph, &self.weights, &Images { shape, data: images }, &target, learning)?;
         self.steps += 1;
         optimizer.apply(&mut self.weights, &mut self.moments, &result.gradients, self.steps, &|_| rate);

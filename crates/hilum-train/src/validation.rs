@@ -89,6 +89,7 @@ pub(crate) fn measure(config: &TrainConfig, data_root: &Path, model: &Model) -> 
         let options = EvaluateOptions {
             split: Some((config.split.clone(), Side::Validation)),
             prefix: source.prefix.clone(),
+            upside_down: source.upside_down.clone(),
             ..EvaluateOptions::default()
         };
         let measured = match evaluate(source.layout, &data_root.join(&source.folder), model, &options, &|_| ()) {
@@ -97,8 +98,10 @@ pub(crate) fn measure(config: &TrainConfig, data_root: &Path, model: &Model) -> 
         };
         for patient in &measured.patients {
             for channel in &patient.channels {
-                let place = CHANNELS.iter().position(|name| *name == channel.channel).expect("a channel of ours");
-                dice[place].push(channel.dice);
+                // What follows from the network's channels has no say of its own.
+                if let Some(place) = CHANNELS.iter().position(|name| *name == channel.channel) {
+                    dice[place].push(channel.dice);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hilum_train::TrainDevice;
+use hilum_train::{Arithmetic, TrainDevice};
 
 /// An AI reading room for chest CT, on your own machine. Research use only, not a medical device.
 #[derive(Parser)]
@@ -187,6 +187,9 @@ pub(crate) struct TrainArguments {
     /// What computes: cpu (our own kernels), or a graphics card through wgpu or cuda in builds with that feature
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: TrainDevice,
+    /// What convolutions multiply: f32, or on a card bf16 or f16 (mixed precision; all else stays f32)
+    #[arg(long, value_name = "NUMBERS", default_value = "f32")]
+    pub(crate) arithmetic: Arithmetic,
     /// Cards to train on at once, each with one of a step's batches: `accumulate` of the configuration is a multiple of it
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) cards: usize,
@@ -212,6 +215,13 @@ pub(crate) struct EvaluateArguments {
     /// What goes before the names of patients, where the split's configuration says `prefix` for this data set
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) prefix: String,
+    /// Scans that are stored with the patient's back up (`NAME`, or `START*`); otherwise those that the configuration of
+    /// --split or --folds says of a folder of this name
+    #[arg(long, value_name = "SCAN", num_args = 1..)]
+    pub(crate) upside_down: Vec<String>,
+    /// Show the network the mirror image of every slice too and take the mean: twice the time
+    #[arg(long)]
+    pub(crate) mirror: bool,
     /// Also write the result as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) out: Option<PathBuf>,

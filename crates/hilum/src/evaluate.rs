@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use hilum_lung::{LesionNetwork, analyze};
-use hilum_nn::Model;
-use hilum_train::{EvaluateOptions, Evaluation, Layout, Side, Split, TrainConfig, charts, compare, comparison_table};
+use hilum_train::{EvaluateOptions, Evaluation, Layout, Side, TrainConfig, charts, compare, comparison_table};
 
 use crate::arguments::EvaluateArguments;
 use crate::outcome::{Refused, WrongUsage};
@@ -24,9 +23,20 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         return Err(WrongUsage(format!("there is no folder {}", folder.display())).into());
     }
     let report = |fraction| progress.report("evaluating", fraction);
-    let options = EvaluateOptions { threads, prefix: arguments.prefix.clone(), ..EvaluateOptions::default() };
+    let mut options = EvaluateOptions {
+        threads,
+        prefix: arguments.prefix.clone(),
+        upside_down: arguments.upside_down.clone(),
+        mirror: arguments.mirror,
+        ..EvaluateOptions::default()
+    };
     if !arguments.folds.is_empty() {
-        let folds = arguments.folds.iter().map(|run| fold(run)).collect::<Result<Vec<_>>>()?;
+        let mut folds = Vec::new();
+        for run in &arguments.folds {
+            let config = read_config(&run.join("config.toml"))?;
+            options.upside_down.extend(upside_down(&config, folder));
+            folds.push((models::load(Some(&run.join("card.toml")))?, config.split));
+        }
         let evaluation = hilum_train::cross_validate(&folds, layout(folder)?, folder, &options, &report)?;
         draw(arguments, &evaluation)?;
         return finish(arguments, progress, &evaluation.table(), &serde_json::to_value(&evaluation)?);
@@ -37,7 +47,9 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         let network = LesionNetwork::on(runtime, model, threads)?;
         whole_scans(folder, &network, progress)?
     } else {
-        let split = arguments.split.as_deref().map(read_split).transpose()?;
+        let config = arguments.split.as_deref().map(read_config).transpose()?;
+        options.upside_down.extend(config.iter().flat_map(|config| upside_down(config, folder)));
+        let split = config.map(|config| config.split);
         if split.is_none() {
             progress.say("All patients are measured, those the model may have learned from too; --split names others.");
         }
@@ -76,10 +88,10 @@ fn finish(arguments: &EvaluateArguments, progress: &Progress, table: &str, json:
     Ok(())
 }
 
-/// The model of a run and the split it learned by.
-fn fold(run: &Path) -> Result<(Model, Split)> {
-    let card = run.join("card.toml");
-    Ok((models::load(Some(&card))?, read_split(&run.join("config.toml"))?))
+/// The scans of a folder that a configuration says are upside down, in its source of that name.
+pub(crate) fn upside_down(config: &TrainConfig, folder: &Path) -> Vec<String> {
+    let sources = config.data.iter().filter(|source| source.folder.file_name() == folder.file_name());
+    sources.flat_map(|source| source.upside_down.iter().cloned()).collect()
 }
 
 /// The layout of a data set, by the files in it.
@@ -105,10 +117,10 @@ pub(crate) fn layout(folder: &Path) -> Result<Layout> {
     }
 }
 
-/// A split from a training configuration.
-pub(crate) fn read_split(path: &Path) -> Result<Split> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("no split at {}", path.display()))?;
-    Ok(TrainConfig::from_toml(&text).with_context(|| path.display().to_string())?.split)
+/// A training configuration.
+pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("no configuration at {}", path.display()))?;
+    TrainConfig::from_toml(&text).with_context(|| path.display().to_string())
 }
 
 /// Runs the whole analysis on every labelled scan and ranks its slices by lesion volume.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hilum_nn::{Model, ModelCard, ONNX_OPSET};
+use hilum_train::EvaluateOptions;
 
 use crate::arguments::{ModelsAction, ModelsArguments};
 use crate::outcome::WrongUsage;
@@ -96,10 +97,12 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
     let threads = machine::set_threads(threads)?;
     let entry = from_file(card)?;
     let model = entry.card.with_weights(&entry.weights)?;
-    let split = evaluate::read_split(split)?;
+    let config = evaluate::read_config(split)?;
     let layout = evaluate::layout(data)?;
+    let upside_down = evaluate::upside_down(&config, data);
+    let options = EvaluateOptions { threads, upside_down, ..EvaluateOptions::default() };
     let report = |share| progress.report("measuring", share);
-    let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &split, threads, &report)?;
+    let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &config.split, &options, &report)?;
     progress.finish();
     for (precision, evaluation) in ["f32", "int8"].into_iter().zip(&evaluations) {
         println!("{precision}: {}", evaluation.table());

@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
     let options = RunOptions {
         device: arguments.device,
         cards: arguments.cards,
+        arithmetic: arguments.arithmetic,
         cache: arguments.cache.as_deref(),
         preparing: &|share| progress.report("preparing slices", share),
     };

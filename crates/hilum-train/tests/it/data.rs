@@ -110,7 +110,7 @@ fn the_synthetic_set_is_read_as_written() {
 }
 
 fn reading(prefix: &str) -> Reading {
-    Reading { prefix: prefix.into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4 }
+    Reading { prefix: prefix.into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4, upside_down: Vec::new() }
 }
 
 /// Counts as in the data sets' own description.
