@@ -48,6 +48,23 @@ impl LogitHistogram {
         self.bins.iter().map(|bin| bin[1]).sum()
     }
 
+    /// The lower end of every bin as a threshold, with the Dice it gives; 1 where nothing is true and nothing reaches it.
+    pub(crate) fn dice(&self) -> Vec<(f64, f64)> {
+        let positive = self.positive();
+        let (mut predicted, mut both) = (0, 0);
+        let mut found: Vec<(f64, f64)> = (0..BINS)
+            .rev()
+            .map(|at| {
+                predicted += self.bins[at][0];
+                both += self.bins[at][1];
+                let all = predicted + positive;
+                (LOWEST + at as f64 * STEP, if all == 0 { 1.0 } else { 2.0 * both as f64 / all as f64 })
+            })
+            .collect();
+        found.reverse();
+        found
+    }
+
     /// Middle of every bin with its counts.
     fn each(&self) -> impl Iterator<Item = (f64, [u64; 2])> {
         self.bins.iter().enumerate().map(|(at, counts)| (LOWEST + (at as f64 + 0.5) * STEP, *counts))
@@ -83,7 +100,7 @@ impl LogitHistogram {
     }
 }
 
-fn sigmoid(logit: f64) -> f64 {
+pub(crate) fn sigmoid(logit: f64) -> f64 {
     1.0 / (1.0 + (-logit).exp())
 }
 

@@ -15,6 +15,7 @@ use crate::config::{Side, Split};
 use crate::lesionwise::{FOUND_FROM_SHARE, LEAST_ML, LesionCounts};
 use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, bootstrap_95, surface_agreement};
 use crate::predict::{LESION, Prediction, Predictor};
+use crate::threshold::ThresholdChoice;
 
 /// What to measure, and on whom.
 #[derive(Clone, Debug)]
@@ -80,6 +81,9 @@ pub struct Evaluation {
     /// Where the true lesion volume of unseen patients lies, if they are like these.
     #[serde(default)]
     pub lesion_interval: Option<VolumeInterval>,
+    /// Dice of the lesion if each patient's threshold is chosen by the others, of voxels within the lungs; patients in their order.
+    #[serde(default)]
+    pub lesion_threshold: Option<ThresholdChoice>,
     /// The predicted share of the lungs that is lesion against the labelled one, patient by patient, where lungs are labelled.
     #[serde(default)]
     pub lesion_share: Option<Agreement>,
@@ -305,6 +309,11 @@ impl Pool {
         let interval = volume_offset(&lesions, lesion_threshold, INTERVAL_COVERAGE);
         let slice_detection = Detection::of(&detection, patients.len(), options.resamples);
         let calibration = (0..CHANNELS.len()).filter_map(|channel| calibrated(channel, &histograms)).collect();
+        // Threshold by threshold, patients in the order they are listed in.
+        let mut order: Vec<usize> = (0..patients.len()).collect();
+        order.sort_by(|a, b| patients[*a].patient.cmp(&patients[*b].patient));
+        let ordered: Vec<_> = order.iter().filter_map(|at| histograms[*at][LESION].clone()).collect();
+        let lesion_threshold = ThresholdChoice::of(&ordered);
         patients.sort_by(|a, b| a.patient.cmp(&b.patient));
         let structures = STRUCTURES.iter().zip(slice_dice);
         let summary =
@@ -323,6 +332,7 @@ impl Pool {
                 coverage,
                 patients: lesions.len(),
             }),
+            lesion_threshold,
             lesion_share: Agreement::of(&lesion_shares(&patients)),
             patients,
             summary,

@@ -52,6 +52,15 @@ impl Evaluation {
                 .expect("strings grow");
             }
         }
+        if let Some(choice) = &self.lesion_threshold {
+            writeln!(
+                text,
+                "mean Dice of lesion within the lungs, each patient at the threshold that is best for the others: {:.3}±{:.3}; best for \
+                 all: {:.3}",
+                choice.mean.mean, choice.mean.sd, choice.probability
+            )
+            .expect("strings grow");
+        }
         if let Some(d) = &self.slice_detection {
             let range =
                 d.auc_95.map_or_else(String::new, |[low, high]| format!(" (95 % interval {low:.3} to {high:.3})"));

@@ -52,6 +52,7 @@ mod predict;
 mod run;
 mod start;
 mod supervision;
+mod threshold;
 mod trainee;
 mod validation;
 
@@ -80,4 +81,5 @@ pub use metrics::{
 pub use optimizer::{Method, Optimizer};
 pub use run::{Progress, Rehearsal, RunOptions, Summary, rehearse, run};
 pub use start::{Start, Transfer};
+pub use threshold::ThresholdChoice;
 pub use trainee::Trainee;
