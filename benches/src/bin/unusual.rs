@@ -3,7 +3,7 @@
 //! `unusual CARD SCAN…` analyses every scan (a folder of DICOM, or NIfTI) as it is and with every change, and prints, tab
 //! separated: scan, change, whether results with it are still to be trusted, score of unlikeness, codes of severe notes and, in
 //! brackets, of warnings on the images (or the refusal), and opacity in percent of the lung. Further arguments that begin with `=`
-//! name the changes to be made, all if there are none.
+//! name the changes to be made, all if there are none. With `-` for CARD no network runs: what is measured in the images is printed.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail};
 use hilum_dicom::{Limits, Source, nifti};
 use hilum_findings::{Note, Severity, Software};
 use hilum_imaging::filter;
-use hilum_lung::{LesionNetwork, Study, analyze};
-use hilum_volume::{AxisOrder, Volume};
+use hilum_lung::image_checks::ImageMeasures;
+use hilum_lung::{LesionNetwork, Study, analyze, lungs};
+use hilum_volume::{AxisOrder, Orientation, Volume};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -68,7 +69,10 @@ fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let (wanted, paths): (Vec<_>, Vec<_>) = arguments.iter().partition(|a| a.to_string_lossy().starts_with('='));
     let [card, scans @ ..] = &paths[..] else { bail!("unusual CARD SCAN… [=CHANGE…]") };
-    let network = LesionNetwork::new(hilum_train::read_model(card)?, 0)?;
+    let network = match card.as_os_str() == "-" {
+        true => None,
+        false => Some(LesionNetwork::new(hilum_train::read_model(card)?, 0)?),
+    };
     for path in scans {
         let study = read(path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -77,29 +81,46 @@ fn main() -> Result<()> {
                 continue;
             }
             let changed = Study { volume: make(&study.volume), series: study.series.clone() };
-            let software = Software { name: "unusual".into(), version: String::new(), commit: None };
-            let line = match analyze(&changed, &network, software, &|_, _| {}) {
-                Ok(analysis) => {
-                    let findings = analysis.findings;
-                    let quality = &findings.quality;
-                    let code = |note: &Note| match note.severity {
-                        Severity::Severe => Some(note.code.clone()),
-                        Severity::Warning if OF_IMAGES.contains(&note.code.as_str()) => {
-                            Some(format!("({})", note.code))
-                        }
-                        _ => None,
-                    };
-                    let codes: Vec<String> = quality.reasons.iter().filter_map(code).collect();
-                    let score = quality.out_of_distribution.score.map_or("-".into(), |score| format!("{score:.2}"));
-                    let percent = findings.lesions.percent_of_lung.unwrap_or(f64::NAN);
-                    format!("{score}\t{}\t{percent:.2}", codes.join(" "))
-                }
-                Err(error) => format!("-\trefused: {error}\t-"),
-            };
+            let line =
+                network.as_ref().map_or_else(|| measures(&changed.volume), |network| analysed(&changed, network));
             println!("{name}\t{change}\t{}\t{line}", if *trusted { "yes" } else { "no" });
         }
     }
     Ok(())
+}
+
+/// Score, codes and opacity.
+fn analysed(study: &Study, network: &LesionNetwork) -> String {
+    let software = Software { name: "unusual".into(), version: String::new(), commit: None };
+    match analyze(study, network, software, &|_, _| {}) {
+        Ok(analysis) => {
+            let findings = analysis.findings;
+            let quality = &findings.quality;
+            let code = |note: &Note| match note.severity {
+                Severity::Severe => Some(note.code.clone()),
+                Severity::Warning if OF_IMAGES.contains(&note.code.as_str()) => Some(format!("({})", note.code)),
+                _ => None,
+            };
+            let codes: Vec<String> = quality.reasons.iter().filter_map(code).collect();
+            let score = quality.out_of_distribution.score.map_or("-".into(), |score| format!("{score:.2}"));
+            let percent = findings.lesions.percent_of_lung.unwrap_or(f64::NAN);
+            format!("{score}\t{}\t{percent:.2}", codes.join(" "))
+        }
+        Err(error) => format!("-\trefused: {error}\t-"),
+    }
+}
+
+/// What is measured in the images, with lungs found without a network.
+fn measures(volume: &Volume<i16>) -> String {
+    let ct = volume.reordered(AxisOrder::towards(volume.geometry(), Orientation::Axial));
+    match lungs::segment(&ct, None, &lungs::LungOptions::default()) {
+        Ok(lungs) => {
+            let started = std::time::Instant::now();
+            let measures = ImageMeasures::of(&ct, &lungs);
+            format!("{:.2} s\t{measures:?}", started.elapsed().as_secs_f64())
+        }
+        Err(error) => format!("-\trefused: {error}"),
+    }
 }
 
 fn read(path: &Path) -> Result<Study> {
