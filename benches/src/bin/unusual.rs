@@ -1,23 +1,35 @@
 //! Which images the analysis takes for unlike those its model knows: real chest CTs, and the same spoilt in known ways.
 //!
 //! `unusual CARD SCAN…` analyses every scan (a folder of DICOM, or NIfTI) as it is and with every change, and prints, tab
-//! separated: scan, change, whether results with it are still to be trusted, score of unlikeness, codes of severe notes (or
-//! of the refusal), and opacity in percent of the lung.
+//! separated: scan, change, whether results with it are still to be trusted, score of unlikeness, codes of severe notes and, in
+//! brackets, of warnings on the images (or the refusal), and opacity in percent of the lung. Further arguments that begin with `=`
+//! name the changes to be made, all if there are none. With `-` for CARD no network runs: what is measured in the images is printed.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hilum_dicom::{Limits, Source, nifti};
-use hilum_findings::{Severity, Software};
+use hilum_findings::{Note, Severity, Software};
 use hilum_imaging::filter;
-use hilum_lung::{LesionNetwork, Study, analyze};
-use hilum_volume::{AxisOrder, Volume};
+use hilum_lung::image_checks::ImageMeasures;
+use hilum_lung::{LesionNetwork, Study, analyze, lungs};
+use hilum_volume::{AxisOrder, Orientation, Volume};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A change, its name, and whether it leaves a scan that is still to be trusted.
 type Change = (&'static str, bool, fn(&Volume<i16>) -> Volume<i16>);
+
+/// Notes on the images that are printed as warnings too.
+const OF_IMAGES: [&str; 6] = [
+    "noisy-images",
+    "blurred-images",
+    "sharpened-images",
+    "ring-artefacts",
+    "streak-artefacts",
+    "orientation-implausible",
+];
 
 const CHANGES: &[Change] = &[
     ("none", true, Clone::clone),
@@ -26,7 +38,10 @@ const CHANGES: &[Change] = &[
     ("20 HU too dense", true, |ct| each(ct, |hu| hu + 20.0)),
     ("every second slice", true, every_second_slice),
     ("noise of 150 HU", false, |ct| noisy(ct, 150.0)),
+    ("smoothed by 2 mm", false, |ct| smooth(ct, 2.0)),
+    ("smoothed by 3 mm", false, |ct| smooth(ct, 3.0)),
     ("smoothed by 5 mm", false, |ct| smooth(ct, 5.0)),
+    ("sharpened a little", false, |ct| sharp(ct, 1.0)),
     ("sharpened until edges ring", false, |ct| sharp(ct, 3.0)),
     ("150 HU too dense", false, |ct| each(ct, |hu| hu + 150.0)),
     ("150 HU too thin", false, |ct| each(ct, |hu| hu - 150.0)),
@@ -37,40 +52,75 @@ const CHANGES: &[Change] = &[
         each(ct, |hu| (255.0 * (hu + 1350.0) / 1500.0).clamp(0.0, 255.0))
     }),
     ("inverted", false, |ct| each(ct, |hu| -1000.0 - hu)),
-    ("streaks", false, streaks),
-    ("rings", false, rings),
+    ("streaks", false, |ct| streaks(ct, 400.0)),
+    ("faint streaks", false, |ct| streaks(ct, 150.0)),
+    ("rings", false, |ct| rings(ct, 500.0)),
+    ("faint rings", false, |ct| rings(ct, 100.0)),
     ("breathed while scanned", false, ghost),
+    ("breathed from slice to slice", false, breathing),
     ("turned by 90 degrees", false, swapped),
     ("front and back exchanged", false, |ct| mirrored(ct, 1)),
     ("head and feet exchanged", false, |ct| mirrored(ct, 0)),
+    ("left and right exchanged", false, |ct| mirrored(ct, 2)),
+    ("turned by 180 degrees about the long axis", false, |ct| mirrored(&mirrored(ct, 2), 1)),
 ];
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [card, scans @ ..] = &arguments[..] else { bail!("unusual CARD SCAN…") };
-    let network = LesionNetwork::new(hilum_train::read_model(card)?, 0)?;
+    let (wanted, paths): (Vec<_>, Vec<_>) = arguments.iter().partition(|a| a.to_string_lossy().starts_with('='));
+    let [card, scans @ ..] = &paths[..] else { bail!("unusual CARD SCAN… [=CHANGE…]") };
+    let network = match card.as_os_str() == "-" {
+        true => None,
+        false => Some(LesionNetwork::new(hilum_train::read_model(card)?, 0)?),
+    };
     for path in scans {
         let study = read(path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         for (change, trusted, make) in CHANGES {
+            if !wanted.is_empty() && !wanted.iter().any(|w| w.to_string_lossy()[1..] == **change) {
+                continue;
+            }
             let changed = Study { volume: make(&study.volume), series: study.series.clone() };
-            let software = Software { name: "unusual".into(), version: String::new(), commit: None };
-            let line = match analyze(&changed, &network, software, &|_, _| {}) {
-                Ok(analysis) => {
-                    let findings = analysis.findings;
-                    let quality = &findings.quality;
-                    let severe = quality.reasons.iter().filter(|note| note.severity == Severity::Severe);
-                    let codes: Vec<&str> = severe.map(|note| note.code.as_str()).collect();
-                    let score = quality.out_of_distribution.score.map_or("-".into(), |score| format!("{score:.2}"));
-                    let percent = findings.lesions.percent_of_lung.unwrap_or(f64::NAN);
-                    format!("{score}\t{}\t{percent:.2}", codes.join(" "))
-                }
-                Err(error) => format!("-\trefused: {error}\t-"),
-            };
+            let line =
+                network.as_ref().map_or_else(|| measures(&changed.volume), |network| analysed(&changed, network));
             println!("{name}\t{change}\t{}\t{line}", if *trusted { "yes" } else { "no" });
         }
     }
     Ok(())
+}
+
+/// Score, codes and opacity.
+fn analysed(study: &Study, network: &LesionNetwork) -> String {
+    let software = Software { name: "unusual".into(), version: String::new(), commit: None };
+    match analyze(study, network, software, &|_, _| {}) {
+        Ok(analysis) => {
+            let findings = analysis.findings;
+            let quality = &findings.quality;
+            let code = |note: &Note| match note.severity {
+                Severity::Severe => Some(note.code.clone()),
+                Severity::Warning if OF_IMAGES.contains(&note.code.as_str()) => Some(format!("({})", note.code)),
+                _ => None,
+            };
+            let codes: Vec<String> = quality.reasons.iter().filter_map(code).collect();
+            let score = quality.out_of_distribution.score.map_or("-".into(), |score| format!("{score:.2}"));
+            let percent = findings.lesions.percent_of_lung.unwrap_or(f64::NAN);
+            format!("{score}\t{}\t{percent:.2}", codes.join(" "))
+        }
+        Err(error) => format!("-\trefused: {error}\t-"),
+    }
+}
+
+/// What is measured in the images, with lungs found without a network.
+fn measures(volume: &Volume<i16>) -> String {
+    let ct = volume.reordered(AxisOrder::towards(volume.geometry(), Orientation::Axial));
+    match lungs::segment(&ct, None, &lungs::LungOptions::default()) {
+        Ok(lungs) => {
+            let started = std::time::Instant::now();
+            let measures = ImageMeasures::of(&ct, &lungs);
+            format!("{:.2} s\t{measures:?}", started.elapsed().as_secs_f64())
+        }
+        Err(error) => format!("-\trefused: {error}"),
+    }
 }
 
 fn read(path: &Path) -> Result<Study> {
@@ -143,16 +193,16 @@ fn painted(ct: &Volume<i16>, paint: impl Fn(usize, f32, f32) -> f32) -> Volume<i
 }
 
 /// Bright and dark rays from metal in the middle.
-fn streaks(ct: &Volume<i16>) -> Volume<i16> {
+fn streaks(ct: &Volume<i16>, amplitude_hu: f32) -> Volume<i16> {
     painted(ct, |slice, y, x| {
         let angle = y.atan2(x) + 0.05 * slice as f32;
-        400.0 * (24.0 * angle).sin() * (30.0 / (30.0 + y.hypot(x))).sqrt()
+        amplitude_hu * (24.0 * angle).sin() * (30.0 / (30.0 + y.hypot(x))).sqrt()
     })
 }
 
 /// Faulty detector elements.
-fn rings(ct: &Volume<i16>) -> Volume<i16> {
-    painted(ct, |_, y, x| 500.0 * (random((y.hypot(x) / 2.0) as usize, 7) - 0.5))
+fn rings(ct: &Volume<i16>, range_hu: f32) -> Volume<i16> {
+    painted(ct, |_, y, x| range_hu * (random((y.hypot(x) / 2.0) as usize, 7) - 0.5))
 }
 
 /// The mean of the scan and itself, moved by 15 mm.
@@ -161,6 +211,19 @@ fn ghost(ct: &Volume<i16>) -> Volume<i16> {
     let columns = ct.shape()[2];
     let moved = |at: usize| ct.data()[at.saturating_sub(shift * columns)];
     let data = ct.data().iter().enumerate().map(|(at, hu)| (hu + moved(at)) / 2).collect();
+    Volume::new(ct.geometry().clone(), data).expect("as many values")
+}
+
+/// Slices from up to 8 mm below and above where they should be, back and forth within 40 mm.
+fn breathing(ct: &Volume<i16>) -> Volume<i16> {
+    let slices = ct.shape()[0];
+    let spacing_mm = ct.geometry().spacing_mm()[0];
+    let seen = |slice: usize| {
+        let z_mm = slice as f64 * spacing_mm;
+        let from = (z_mm + 8.0 * (std::f64::consts::TAU * z_mm / 40.0).sin()) / spacing_mm;
+        from.round().clamp(0.0, slices as f64 - 1.0) as usize
+    };
+    let data = (0..slices).flat_map(|slice| ct.slice(seen(slice)).to_vec()).collect();
     Volume::new(ct.geometry().clone(), data).expect("as many values")
 }
 

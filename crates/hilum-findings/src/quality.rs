@@ -4,7 +4,8 @@ use crate::clinical::{PLAUSIBLE_LUNG_ML, SMALL_LUNG_BELOW_SHARE, THICK_SLICES_FR
 use crate::{Lobe, Measurements, Note, OutOfDistribution, Quality, Severity, Side};
 
 /// The quality of an analysed study: what the series' own notes, the product and the measurements say, the most severe
-/// first. The study stays usable; only [`FindingsInput::partial_lungs`](crate::FindingsInput::partial_lungs) says otherwise.
+/// first. The study stays usable; only [`FindingsInput::partial_lungs`](crate::FindingsInput::partial_lungs), or a product that knows
+/// why no number can be relied on, says otherwise.
 #[must_use]
 pub fn assess_quality(
     series_notes: &[Note],

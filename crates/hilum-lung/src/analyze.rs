@@ -11,6 +11,7 @@ use hilum_volume::{AxisOrder, LabelMap, Orientation, Volume};
 use rayon::prelude::*;
 
 use crate::familiar::FamiliarityCheck;
+use crate::image_checks::{ImageMeasures, ORIENTATION_CODE};
 use crate::lesions::{self, Evidence, LesionRules};
 use crate::lobes::{self, Lobes};
 use crate::lungs::{self, LungError, LungNote, LungOptions, Lungs};
@@ -179,7 +180,8 @@ pub fn analyze_with(
     let familiarity = network.familiarity.as_ref();
     let score = familiarity.map(|check| check.score(&prediction, &network.card.input)).transpose()?.flatten();
     let out_of_distribution = OutOfDistribution { score, flag: score.map(|score| score > 1.0) };
-    let densities = density::implausible(&prediction.ct).into_iter().chain(density::noisy(&ct));
+    let mut of_images: Vec<Note> =
+        density::implausible(&prediction.ct).into_iter().chain(density::noisy(&ct)).collect();
     let predicted = started.elapsed();
 
     progress(Stage::Lungs, 0.0);
@@ -187,6 +189,7 @@ pub fn analyze_with(
     let lung_probability = prediction.lung.map(|p| f32::from(*p) / 255.0);
     let lungs = lungs::segment(&ct, Some(&lung_probability), &LungOptions::default())?;
     drop(lung_probability);
+    of_images.extend(ImageMeasures::of(&ct, &lungs).notes());
     timings.lungs = Some(started.elapsed().as_secs_f64());
 
     progress(Stage::Lobes, 0.0);
@@ -202,7 +205,9 @@ pub fn analyze_with(
     let evidence = Evidence::of(&prediction, &lungs_coarse, &rules);
     let found = evidence.lesions();
     // What holds for images like those the model was measured on says nothing of others, and nothing of a reader's outlines.
-    let trust = network.card.trust.as_ref().filter(|_| out_of_distribution.flag != Some(true));
+    let unlike =
+        out_of_distribution.flag == Some(true) || of_images.iter().any(|note| note.severity == Severity::Severe);
+    let trust = network.card.trust.as_ref().filter(|_| !unlike);
     let readers = masks.is_some_and(|masks| masks.lesions.is_some());
     let interval = trust.filter(|_| !readers).map(|trust| interval(&evidence, trust));
     let lesion_probability = prediction.lesion;
@@ -214,7 +219,8 @@ pub fn analyze_with(
     let own = |labels: &LabelMap| upright.back(labels, &study.volume);
     let (mut lobe_labels, mut lesion_labels) = (own(lobes.labels()), own(&lesion_labels));
     let mut notes = quality_notes(&lungs, &lobes, network.card(), &ct);
-    notes.extend(densities);
+    let unreliable = of_images.iter().any(makes_unreliable);
+    notes.extend(of_images);
     if let Some(masks) = masks {
         lobe_labels = masks.lobes.clone().unwrap_or(lobe_labels);
         lesion_labels = masks.lesions.clone().unwrap_or(lesion_labels);
@@ -238,8 +244,9 @@ pub fn analyze_with(
         slice_probability_text: slice_probability.as_ref().map_or(String::new(), |_| slice_probability_text(trust)),
         out_of_distribution: rounded(out_of_distribution),
         classification: Classification::default(),
-        not_known: not_known(slice_probability.is_some(), network, out_of_distribution, readers),
+        not_known: not_known(slice_probability.is_some(), network, unlike, readers),
     });
+    findings.quality.usable &= !unreliable;
     timings.measure = Some(started.elapsed().as_secs_f64());
     findings.timings_s = timings;
     progress(Stage::Measure, 1.0);
@@ -395,6 +402,11 @@ fn fissures(confidence: [f64; 3]) -> Vec<FissureConfidence> {
         .collect()
 }
 
+/// Whether a note means that no number or side should be relied on, rather than that outlines should be checked.
+fn makes_unreliable(note: &Note) -> bool {
+    note.severity == Severity::Severe && [density::DENSITY_CODE, ORIENTATION_CODE].contains(&note.code.as_str())
+}
+
 fn quality_notes(lungs: &Lungs, lobes: &Lobes, card: &ModelCard, ct: &Volume<i16>) -> Vec<Note> {
     // A lung that is not there is noted with the measurements.
     let of_lungs = lungs.notes().iter().filter(|note| !matches!(note, LungNote::Missing { .. }));
@@ -411,12 +423,7 @@ fn quality_notes(lungs: &Lungs, lobes: &Lobes, card: &ModelCard, ct: &Volume<i16
     notes
 }
 
-fn not_known(
-    slices_have_probability: bool,
-    network: &LesionNetwork,
-    out_of_distribution: OutOfDistribution,
-    readers: bool,
-) -> Vec<NotKnown> {
+fn not_known(slices_have_probability: bool, network: &LesionNetwork, unlike: bool, readers: bool) -> Vec<NotKnown> {
     let mut reasons = vec![
         NotKnown::new(
             "classification",
@@ -432,7 +439,7 @@ fn not_known(
     ];
     if readers {
         reasons.push(NotKnown::new("lesions.interval", "The opacities are those of a reader, not of the model."));
-    } else if out_of_distribution.flag == Some(true) {
+    } else if unlike {
         let reason = "The images are unlike those the model was measured on: how far it errs here is not known.";
         reasons.push(NotKnown::new("lesions.interval", reason));
     }

@@ -14,6 +14,9 @@ const SOFT_TISSUE_HU: [i16; 2] = [-130, 110];
 /// What counts as such.
 const SOFT_HU: std::ops::Range<i16> = -300..400;
 
+/// Code of the note on numbers that cannot be Hounsfield units.
+pub(crate) const DENSITY_CODE: &str = "implausible-density";
+
 /// A note if air or soft tissue do not have the density they have in Hounsfield units. `ct` is a chest with its surroundings,
 /// averaged onto pixels of a millimetre or more so that noise counts for little.
 pub(crate) fn implausible(ct: &Volume<i16>) -> Option<Note> {
@@ -29,7 +32,7 @@ pub(crate) fn implausible(ct: &Volume<i16>) -> Option<Note> {
         "Air lies at {air} and soft tissue at {soft}, in Hounsfield units about −1000 and −100 to 80: the series is not \
          calibrated, or its Rescale Slope and Intercept are wrong. Densities, outlines and volumes are not to be relied on."
     );
-    Some(Note::new("implausible-density", Severity::Severe, text))
+    Some(Note::new(DENSITY_CODE, Severity::Severe, text))
 }
 
 /// Noise from which it is remarked upon, and from which it is severe, in HU.

@@ -19,6 +19,7 @@ mod density;
 mod dicom_results;
 mod familiar;
 mod follow_up;
+pub mod image_checks;
 pub mod lesions;
 mod lobe_prior;
 pub mod lobes;

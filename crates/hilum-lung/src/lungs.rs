@@ -236,6 +236,7 @@ pub struct Lungs {
     labels: LabelMap,
     pub(crate) working_ct: Volume<i16>,
     pub(crate) working_labels: Volume<u8>,
+    pub(crate) working_body: Mask,
     notes: Vec<LungNote>,
 }
 
@@ -367,7 +368,7 @@ pub fn segment(
     note_sizes(&labels, &mut notes);
     check_chest(&notes)?;
     let labels_of_scan = refine::to_scan(ct, &working_ct, &labels);
-    Ok(Lungs { labels: labels_of_scan, working_ct, working_labels: labels, notes })
+    Ok(Lungs { labels: labels_of_scan, working_ct, working_labels: labels, working_body: body, notes })
 }
 
 /// Refuses scans that show only the base or tip of the lungs.
