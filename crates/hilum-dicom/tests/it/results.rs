@@ -126,6 +126,22 @@ fn names_of_any_script_reach_the_result_in_utf8_and_no_debug_output() {
 }
 
 #[test]
+fn a_segmentation_beside_its_images_is_no_damaged_file() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let sets = [(segment("a"), LabelSet { map: &labels, labels: &[1] })];
+    let made = binary_segmentation(&context, &title(), &sets).unwrap();
+    let files = series().into_iter().chain([made.file.bytes().to_vec()]);
+    let files = files.enumerate().map(|(n, file)| (n.to_string(), std::sync::Arc::from(file))).collect();
+    let scan = hilum_dicom::scan(&hilum_dicom::Source::Memory(files), &hilum_dicom::Limits::default()).unwrap();
+    assert!(scan.skipped().is_empty(), "{:?}", scan.skipped());
+    let ct = scan.series().iter().find(|s| s.modality == "CT").unwrap();
+    assert!(hilum_dicom::load(&scan, &ct.series_uid, &|_| ()).unwrap().notes.is_empty());
+}
+
+#[test]
 fn repeated_instance_uids_leave_frames_without_an_image_but_in_their_place() {
     let files: Vec<File> = series().iter().map(|f| with(f, tags::SOP_INSTANCE_UID, VR::UI, "2.25.1")).collect();
     let origin = origin(&files);

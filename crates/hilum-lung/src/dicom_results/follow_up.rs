@@ -126,7 +126,8 @@ impl Writer<'_> {
         let region = self.comparison().and_then(|c| c.regions.iter().find(|r| r.name == name));
         let Some(region) = region else { return Ok(group) };
         let mut values = Values(vec![change(own::OPACITY_CHANGE, region.change_ml, region.uncertainty_ml)?]);
-        let relative = (region.earlier_ml > 0.0).then(|| 100.0 * region.change_ml / region.earlier_ml);
+        // A tenth of a per mille is beyond what the volumes have.
+        let relative = (region.earlier_ml > 0.0).then(|| (1e6 * region.change_ml / region.earlier_ml).round() / 1e4);
         values.percent(own::OPACITY_CHANGE_PERCENT, relative)?;
         values.percent(own::PERCENT_CHANGE, region.change_points)?;
         let group = group.with_measurements(values.0);
