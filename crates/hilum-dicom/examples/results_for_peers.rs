@@ -13,11 +13,11 @@ use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use hilum_dicom::{
-    Algorithm, BurnedIn, Code, CodingScheme, ColourPicture, CtSeriesDescription, Device, LabelSet, Limits, Measurement,
-    MeasurementGroup, MeasurementReport, Moment, Origin, Outline, OutlineLayer, Presentation, ResultContext,
-    ResultFile, Segment, Segmentation, SegmentationTitle, Source, Tracking, binary_segmentation, codes, colour_capture,
-    ct_images, encapsulated_pdf, key_objects, label_map_segmentation, load, measurement_report, presentation_state,
-    probability_segmentation, scan,
+    Algorithm, BurnedIn, Code, CodingScheme, ColourPicture, CtSeriesDescription, Device, EarlierStudy, LabelSet,
+    Limits, Measurement, MeasurementGroup, MeasurementReport, Moment, Origin, Outline, OutlineLayer, Presentation,
+    ReportDocument, ResultContext, ResultFile, Segment, Segmentation, SegmentationTitle, Source, TimePoint, Tracking,
+    binary_segmentation, codes, colour_capture, ct_images, encapsulated_pdf, key_objects, label_map_segmentation, load,
+    measurement_report, presentation_state, probability_segmentation, scan,
 };
 use hilum_volume::{Geometry, LabelMap, PatientPoint, PatientVector, Volume};
 
@@ -137,7 +137,9 @@ fn write_results(folder: &Path, origin: &Origin, mut labels: LabelMap) -> Result
         &[(lung.clone(), set(&[1, 11])), (lobe.clone(), set(&[2])), (glass.clone(), set(&[11]))],
     )?;
     fs::write(folder.join("seg-binary.dcm"), binary.file.bytes())?;
-    fs::write(folder.join("sr.dcm"), report(&context, &binary, &labels)?.bytes())?;
+    let first = report(&context, &binary, &labels)?;
+    fs::write(folder.join("sr.dcm"), first.bytes())?;
+    fs::write(folder.join("sr-follow-up.dcm"), follow_up(&context, &binary, &first)?.bytes())?;
     let map = label_map_segmentation(&context, &title, &labels, &[(1, lung), (2, lobe), (11, glass.clone())])?;
     write_views(folder, &context, &binary.file, &labels)?;
     fs::write(folder.join("seg-labelmap.dcm"), map.file.bytes())?;
@@ -224,6 +226,55 @@ fn report(
         groups,
         comments: vec!["Research use only, not a medical device.".into(), "Größe und Lage.\nSecond line.".into()],
         schemes: vec![CodingScheme::new("99HILUM", "Concepts of Hilum", "Hilum")],
+        earlier: vec![],
+    };
+    Ok(measurement_report(context, &report)?)
+}
+
+/// The same series as the follow-up of another study of the patient, whose images and segmentation have UIDs of their own.
+fn follow_up(
+    context: &ResultContext<'_>,
+    segmentation: &Segmentation,
+    first: &ResultFile,
+) -> Result<ResultFile, Box<dyn Error>> {
+    let moved = |uid: &str| format!("{}.1", uid.get(..uid.len().min(60)).unwrap_or(uid).trim_end_matches('.'));
+    let mut before = ReportDocument::read(first.bytes(), &Limits::default())?;
+    for evidence in &mut before.evidence {
+        evidence.study_uid = moved(&evidence.study_uid);
+        evidence.series_uid = moved(&evidence.series_uid);
+        evidence.sop_instance_uid = moved(&evidence.sop_instance_uid);
+    }
+    let objects = before.groups.iter_mut().flat_map(|g| &mut g.segments).chain(&mut before.image_library);
+    objects.for_each(|object| object.sop_instance_uid = moved(&object.sop_instance_uid));
+    before.sop_instance_uid = moved(&before.sop_instance_uid);
+    before.series_uid = moved(&before.series_uid);
+    let earlier = EarlierStudy::of_report(&before, Some("20191203")).ok_or("the report names its images")?;
+
+    let algorithm = Algorithm::new("example", "1.0", codes::ARTIFICIAL_INTELLIGENCE)?;
+    let what = "Ground glass";
+    let tracking = Tracking::new(what, &context.earlier_tracking_uid(&earlier, what))?;
+    let group = |ml| {
+        let volume = Measurement::new(codes::VOLUME, ml, codes::MILLILITRE)?;
+        MeasurementGroup::new(tracking.clone(), codes::GROUND_GLASS_OPACITY, algorithm.clone(), vec![volume])
+    };
+    let change = vec![
+        Measurement::new(codes::DIFFERENCE_IN_SIZE, 1.5, codes::MILLILITRE)?.with_uncertainty(0.25)?,
+        Measurement::new(codes::DIFFERENCE_IN_SIZE, 100.0, codes::PERCENT)?,
+    ];
+    let now = group(3.0)?
+        .with_region(segmentation.segment(2).ok_or("a segment without voxels")?)
+        .with_time_point(TimePoint::new("This study", 2)?.with_days_from_baseline(30))
+        .with_measurements(change)
+        .with_evaluation(codes::QUALITATIVE_DIFFERENCE, codes::INCREASE_IN_SIZE);
+    let then = group(1.5)?
+        .with_region(earlier.segment(what).ok_or("a segment of the earlier study")?.clone())
+        .with_time_point(TimePoint::new("Earlier study", 1)?.with_days_from_baseline(0));
+    let report = MeasurementReport {
+        procedure: codes::CT_OF_CHEST,
+        groups: vec![now, then],
+        comments: vec!["Research use only, not a medical device.".into()],
+        schemes: vec![],
+        earlier: vec![earlier],
     };
     Ok(measurement_report(context, &report)?)
 }

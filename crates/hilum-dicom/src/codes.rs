@@ -71,6 +71,32 @@ pub const NUMBER_OF_LESIONS: Code = sct("246206008", "Number of lesions");
 /// Mean (CID 7464), a derivation.
 pub const MEAN: Code = sct("373098007", "Mean");
 
+// Change since an earlier study.
+/// Difference in size compared to the previous examination (CID 6133); in mL, or in percent of the earlier size.
+pub const DIFFERENCE_IN_SIZE: Code = sct("442714003", "Difference in size");
+/// Qualitative Difference since an earlier study (TID 4102), its values being those of CID 6134 and the two below.
+pub const QUALITATIVE_DIFFERENCE: Code = dcm("111049", "Qualitative Difference");
+/// Increase in size (CID 6134).
+pub const INCREASE_IN_SIZE: Code = sct("15454001", "Increase in size");
+/// Decrease in size (CID 6134).
+pub const DECREASE_IN_SIZE: Code = sct("19776001", "Decrease in size");
+/// No significant changes (CID 6134).
+pub const NO_SIGNIFICANT_CHANGE: Code = sct("129723006", "No significant changes in the finding");
+/// New (SNOMED CT qualifier).
+pub const NEW: Code = sct("7147002", "New");
+/// Resolved (SNOMED CT qualifier).
+pub const RESOLVED: Code = sct("723506003", "Resolved");
+/// Increased (SNOMED CT qualifier).
+pub const INCREASED: Code = sct("35105006", "Increased");
+/// Decreased (SNOMED CT qualifier, CID 3642).
+pub const DECREASED: Code = sct("1250004", "Decreased");
+/// No change (CID 3235).
+pub const NO_CHANGE: Code = sct("260388006", "No change");
+/// Time Point (TID 1502), a text.
+pub const TIME_POINT: Code = Code::new("C2348792", "UMLS", "Time Point");
+/// Time Point Order (TID 1502): 1 for the oldest of several studies.
+pub const TIME_POINT_ORDER: Code = dcm("126073", "Time Point Order");
+
 // Units (CID 7181 and 7462, which may be extended; UCUM).
 /// Millilitre.
 pub const MILLILITRE: Code = ucum("mL", "milliliter");
@@ -78,6 +104,8 @@ pub const MILLILITRE: Code = ucum("mL", "milliliter");
 pub const HOUNSFIELD_UNIT: Code = ucum("[hnsf'U]", "Hounsfield unit");
 /// Percent.
 pub const PERCENT: Code = ucum("%", "Percent");
+/// Day (CID 7456).
+pub const DAY: Code = ucum("d", "day");
 /// No unit.
 pub const NO_UNITS: Code = ucum("1", "no units");
 /// Millimetre.
@@ -144,5 +172,11 @@ pub(crate) mod sr {
     pub(crate) const DERIVATION: Code = dcm("121401", "Derivation");
     pub(crate) const QUALITATIVE_EVALUATIONS: Code = Code::new("C0034375", "UMLS", "Qualitative Evaluations");
     pub(crate) const KEY_OBJECT_DESCRIPTION: Code = dcm("113012", "Key Object Description");
+    pub(crate) const TEMPORAL_OFFSET: Code = dcm("128740", "Longitudinal Temporal Offset from Event");
+    pub(crate) const TEMPORAL_EVENT: Code = dcm("128741", "Longitudinal Temporal Event Type");
+    pub(crate) const BASELINE: Code = dcm("121079", "Baseline");
+    pub(crate) const STUDY_DATE: Code = dcm("111060", "Study Date");
+    pub(crate) const UPPER_UNCERTAINTY: Code = sct("371886008", "+, range of upper measurement uncertainty");
+    pub(crate) const LOWER_UNCERTAINTY: Code = sct("371885007", "-, range of lower measurement uncertainty");
     pub(crate) const COMMENT: Code = dcm("121106", "Comment");
 }

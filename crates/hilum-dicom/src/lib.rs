@@ -74,6 +74,7 @@ mod dataset;
 mod decimal;
 mod decode_workers;
 mod deidentify;
+mod earlier_study;
 mod error;
 mod frame;
 mod image;
@@ -117,6 +118,7 @@ pub use deidentify::{
     Action, Change, DeidentificationKey, DeidentificationReport, Deidentified, DeidentifyOptions, LeftOut,
     ProfileOption, deidentify, reidentify,
 };
+pub use earlier_study::{EarlierStudy, TimePoint};
 pub use error::{Error, Refusal};
 pub use instance::{Instance, InstanceIdentity, Uncompressed, identity_of_data_set, is_safe_uid};
 pub use key_objects::key_objects;

@@ -8,15 +8,29 @@ use crate::attributes::Attributes;
 use crate::codes::sr;
 use crate::result_file::{Kind, ResultContext, ResultFile, reference};
 use crate::sr_content::{Item, Relation, unlimited_text};
-use crate::{Algorithm, Code, Error, Segmentation, Tracking};
+use crate::{Algorithm, Code, EarlierStudy, Error, ObjectReference, Segmentation, TimePoint, Tracking};
 
-/// One segment of a segmentation that was written.
+/// One segment of a segmentation that was written, now or with an earlier study.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentReference {
     class: &'static str,
     instance: String,
     series: String,
     number: u16,
+    /// Study, and series that was segmented; `None` for those of the report.
+    of: Option<[String; 2]>,
+}
+
+impl SegmentReference {
+    /// The segment that an earlier report refers to, in `series` of the study whose `source` was segmented; `None` if it is
+    /// not one whole segment.
+    pub(crate) fn of_earlier(object: &ObjectReference, series: &str, study: &str, source: &str) -> Option<Self> {
+        let classes = [uids::SEGMENTATION_STORAGE, uids::LABEL_MAP_SEGMENTATION_STORAGE];
+        let class = classes.into_iter().find(|class| *class == object.sop_class_uid)?;
+        let ([number], true) = (&object.segments[..], object.frames.is_empty()) else { return None };
+        let (instance, series) = (object.sop_instance_uid.clone(), series.to_owned());
+        Some(Self { class, instance, series, number: *number, of: Some([study.to_owned(), source.to_owned()]) })
+    }
 }
 
 impl Segmentation {
@@ -26,7 +40,7 @@ impl Segmentation {
         let number = self.numbers.get(index).copied().flatten()?;
         let file = &self.file;
         let (instance, series) = (file.sop_instance_uid.clone(), file.series_uid.clone());
-        Some(SegmentReference { class: file.sop_class_uid, instance, series, number })
+        Some(SegmentReference { class: file.sop_class_uid, instance, series, number, of: None })
     }
 }
 
@@ -37,6 +51,7 @@ pub struct Measurement {
     value: f64,
     unit: Code,
     derivation: Option<Code>,
+    uncertainty: Option<f64>,
 }
 
 impl Measurement {
@@ -51,13 +66,24 @@ impl Measurement {
         if unit.scheme() != "UCUM" {
             return Err(Error::Unwritable("units are those of UCUM".into()));
         }
-        Ok(Self { concept, value, unit, derivation: None })
+        Ok(Self { concept, value, unit, derivation: None, uncertainty: None })
     }
 
     /// With how it was derived (CID 7464), such as the mean over the region.
     #[must_use]
     pub fn with_derivation(self, derivation: Code) -> Self {
         Self { derivation: Some(derivation), ..self }
+    }
+
+    /// With how far it may be off either way, in its own unit (TID 310).
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] if that is not finite.
+    pub fn with_uncertainty(self, uncertainty: f64) -> Result<Self, Error> {
+        if !uncertainty.is_finite() {
+            return Err(Error::Unwritable("an uncertainty is a finite number".into()));
+        }
+        Ok(Self { uncertainty: Some(uncertainty.abs()), ..self })
     }
 }
 
@@ -71,6 +97,9 @@ pub struct MeasurementGroup {
     region: Option<SegmentReference>,
     algorithm: Algorithm,
     measurements: Vec<Measurement>,
+    time_point: Option<TimePoint>,
+    evaluations: Vec<(Code, Code)>,
+    comment: Option<String>,
 }
 
 impl MeasurementGroup {
@@ -87,7 +116,18 @@ impl MeasurementGroup {
         if measurements.is_empty() {
             return Err(Error::Unwritable("a group has at least one measurement".into()));
         }
-        Ok(Self { tracking, category: None, finding, site: None, region: None, algorithm, measurements })
+        Ok(Self {
+            tracking,
+            category: None,
+            finding,
+            site: None,
+            region: None,
+            algorithm,
+            measurements,
+            time_point: None,
+            evaluations: Vec::new(),
+            comment: None,
+        })
     }
 
     /// Of this category (CID 7150).
@@ -106,6 +146,41 @@ impl MeasurementGroup {
     #[must_use]
     pub fn with_region(self, region: SegmentReference) -> Self {
         Self { region: Some(region), ..self }
+    }
+
+    /// Measured then (TID 1502).
+    #[must_use]
+    pub fn with_time_point(self, time_point: TimePoint) -> Self {
+        Self { time_point: Some(time_point), ..self }
+    }
+
+    /// With a judgement: what is judged, and how.
+    #[must_use]
+    pub fn with_evaluation(mut self, concept: Code, value: Code) -> Self {
+        self.evaluations.push((concept, value));
+        self
+    }
+
+    /// With a remark.
+    #[must_use]
+    pub fn with_comment(self, comment: String) -> Self {
+        Self { comment: Some(comment), ..self }
+    }
+
+    /// More measurements of the same thing.
+    #[must_use]
+    pub fn with_measurements(mut self, more: Vec<Measurement>) -> Self {
+        self.measurements.extend(more);
+        self
+    }
+
+    fn order(&self) -> Option<u32> {
+        self.time_point.as_ref().map(TimePoint::order)
+    }
+
+    fn codes(&self) -> impl Iterator<Item = &Code> {
+        let judged = self.evaluations.iter().flat_map(|(concept, value)| [concept, value]);
+        self.measurements.iter().map(|m| &m.concept).chain([&self.finding]).chain(judged)
     }
 }
 
@@ -143,6 +218,8 @@ pub struct MeasurementReport {
     pub comments: Vec<String>,
     /// The private schemes of codes in the groups.
     pub schemes: Vec<CodingScheme>,
+    /// Studies that groups of earlier time points are about.
+    pub earlier: Vec<EarlierStudy>,
 }
 
 const REPORT: Kind = Kind {
@@ -156,24 +233,23 @@ const REPORT: Kind = Kind {
 /// Writes a measurement report: complete, not verified by a person.
 ///
 /// # Errors
-/// [`Error::Unwritable`] if there is no group, two groups share a tracking UID, a text is empty, or a private code's scheme
+/// [`Error::Unwritable`] if there is no group, two groups of one time point share a tracking UID, a text is empty, or a private code's scheme
 /// is not among the report's.
 pub fn measurement_report(context: &ResultContext<'_>, report: &MeasurementReport) -> Result<ResultFile, Error> {
     if report.groups.is_empty() {
         return Err(Error::Unwritable("a report has at least one measurement group".into()));
     }
-    let tracked: BTreeSet<&str> = report.groups.iter().map(|g| g.tracking.uid.as_str()).collect();
+    let tracked: BTreeSet<_> = report.groups.iter().map(|g| (g.tracking.uid.as_str(), g.order())).collect();
     if tracked.len() < report.groups.len() {
-        return Err(Error::Unwritable("every group is followed by a tracking UID of its own".into()));
+        return Err(Error::Unwritable("every group of a time point is followed by a tracking UID of its own".into()));
     }
     let known =
         |code: &Code| !code.scheme().starts_with("99") || report.schemes.iter().any(|s| s.designator == code.scheme());
-    let concepts = report.groups.iter().flat_map(|g| g.measurements.iter().map(|m| &m.concept).chain([&g.finding]));
-    if !concepts.into_iter().all(known) {
+    if !report.groups.iter().flat_map(MeasurementGroup::codes).all(known) {
         return Err(Error::Unwritable("the scheme of a private code is not explained".into()));
     }
     let root = root(context, report)?;
-    let mut content = document(context, &report.groups);
+    let mut content = document(context, report);
     if !report.schemes.is_empty() {
         content.items(tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, report.schemes.iter().map(scheme));
     }
@@ -187,7 +263,7 @@ fn root(context: &ResultContext<'_>, report: &MeasurementReport) -> Result<Item,
     root.push(Item::code(Relation::HasConceptMod, sr::LANGUAGE, sr::ENGLISH));
     observer(context, &mut root);
     root.push(Item::code(Relation::HasConceptMod, sr::PROCEDURE_REPORTED, report.procedure));
-    root.push(image_library(context));
+    root.push(image_library(context, &report.earlier));
     let groups = report.groups.iter().map(|group| group_item(context, group)).collect::<Result<Vec<_>, _>>()?;
     root.push(Item::container(sr::IMAGING_MEASUREMENTS, None).with(groups));
     if !report.comments.is_empty() {
@@ -213,14 +289,18 @@ pub(crate) fn observer(context: &ResultContext<'_>, root: &mut Item) {
     root.push(text(sr::DEVICE_OBSERVER_SERIAL_NUMBER, &device.serial_number));
 }
 
-/// The images that were read (TID 1600).
-fn image_library(context: &ResultContext<'_>) -> Item {
+/// The images that were read, then those of earlier studies (TID 1600).
+fn image_library(context: &ResultContext<'_>, earlier: &[EarlierStudy]) -> Item {
     let origin = context.origin;
     let mut group = Item::container(sr::IMAGE_LIBRARY_GROUP, None);
     group.push(Item::code(Relation::HasAcqContext, sr::MODALITY, sr::CT));
+    if let Some(date) = origin.identity().study_date {
+        group.push(Item::date(Relation::HasAcqContext, sr::STUDY_DATE, &date));
+    }
     group.push(Item::uid(Relation::HasAcqContext, sr::FRAME_OF_REFERENCE_UID, &origin.frame_of_reference_uid));
     let images = origin.images.iter().map(|image| Item::image(None, &image.class, &image.instance, None));
-    Item::container(sr::IMAGE_LIBRARY, Some("1600")).with([group.with(images)])
+    let before = earlier.iter().filter(|e| !e.images.is_empty()).map(EarlierStudy::library_group);
+    Item::container(sr::IMAGE_LIBRARY, Some("1600")).with([group.with(images)]).with(before)
 }
 
 fn group_item(context: &ResultContext<'_>, group: &MeasurementGroup) -> Result<Item, Error> {
@@ -228,13 +308,17 @@ fn group_item(context: &ResultContext<'_>, group: &MeasurementGroup) -> Result<I
     let mut item = Item::container(sr::MEASUREMENT_GROUP, Some(template));
     item.push(Item::text(Relation::HasObsContext, sr::TRACKING_IDENTIFIER, &group.tracking.id));
     item.push(Item::uid(Relation::HasObsContext, sr::TRACKING_UNIQUE_IDENTIFIER, &group.tracking.uid));
+    if let Some(time_point) = &group.time_point {
+        item = item.with(time_point.items()?);
+    }
     if let Some(category) = group.category {
         item.push(Item::code(Relation::Contains, sr::FINDING_CATEGORY, category));
     }
     item.push(Item::code(Relation::Contains, sr::FINDING, group.finding));
     if let Some(region) = &group.region {
         item.push(Item::image(Some(sr::REFERENCED_SEGMENT), region.class, &region.instance, Some(region.number)));
-        item.push(Item::uid(Relation::Contains, sr::SOURCE_SERIES_FOR_SEGMENTATION, &context.origin.series_uid));
+        let source = region.of.as_ref().map_or(&context.origin.series_uid, |[_, source]| source);
+        item.push(Item::uid(Relation::Contains, sr::SOURCE_SERIES_FOR_SEGMENTATION, source));
     }
     if let Some(site) = group.site {
         item.push(Item::code(Relation::HasConceptMod, sr::FINDING_SITE, site));
@@ -249,27 +333,57 @@ fn group_item(context: &ResultContext<'_>, group: &MeasurementGroup) -> Result<I
         if let Some(derivation) = measurement.derivation {
             number.push(Item::code(Relation::HasConceptMod, sr::DERIVATION, derivation));
         }
+        if let Some(uncertainty) = measurement.uncertainty {
+            for bound in [sr::UPPER_UNCERTAINTY, sr::LOWER_UNCERTAINTY] {
+                number.push(Item::number(bound, uncertainty, measurement.unit)?.related(Relation::HasProperties));
+            }
+        }
         item.push(number);
+    }
+    for (concept, value) in &group.evaluations {
+        item.push(Item::code(Relation::Contains, *concept, *value));
+    }
+    if let Some(comment) = &group.comment {
+        item.push(Item::text(Relation::Contains, sr::COMMENT, &unlimited_text(comment)?));
     }
     Ok(item)
 }
 
+/// Objects by study and series: class and instance.
+type Objects<'a> = BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<(&'a str, &'a str)>>>;
+
 /// SR Document Series and General modules (PS3.3 C.17.1, C.17.2), with everything the document refers to as evidence.
-fn document(context: &ResultContext<'_>, groups: &[MeasurementGroup]) -> Attributes {
+fn document(context: &ResultContext<'_>, report: &MeasurementReport) -> Attributes {
     let origin = context.origin;
     let mut content = Attributes::default();
     content.items(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, []);
     content.items(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, []);
     content.text(tags::COMPLETION_FLAG, "COMPLETE");
     content.text(tags::VERIFICATION_FLAG, "UNVERIFIED");
-    let mut by_series: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    let mut studies = Objects::new();
+    let mut add = |study, series, class, instance| {
+        studies.entry(study).or_default().entry(series).or_default().insert((class, instance));
+    };
     for image in &origin.images {
-        by_series.entry(&origin.series_uid).or_default().insert((&image.class, &image.instance));
+        add(&origin.study_uid[..], &origin.series_uid[..], &image.class[..], &image.instance[..]);
     }
-    for region in groups.iter().filter_map(|g| g.region.as_ref()) {
-        by_series.entry(&region.series).or_default().insert((region.class, &region.instance));
+    for earlier in &report.earlier {
+        earlier.images.iter().for_each(|i| add(&earlier.study_uid, &earlier.series_uid, &i.class, &i.instance));
     }
-    content.item(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, evidence(&origin.study_uid, &by_series));
+    for region in report.groups.iter().filter_map(|g| g.region.as_ref()) {
+        let study = region.of.as_ref().map_or(&origin.study_uid, |[study, _]| study);
+        add(study, &region.series, region.class, &region.instance);
+    }
+    let own = studies.remove(&origin.study_uid[..]).unwrap_or_default();
+    content.item(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, evidence(&origin.study_uid, &own));
+    if !studies.is_empty() {
+        let others = studies.iter().map(|(study, objects)| evidence(study, objects));
+        content.items(tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE, others);
+    }
+    let predecessors: Vec<_> = report.earlier.iter().filter_map(EarlierStudy::predecessor).collect();
+    if !predecessors.is_empty() {
+        content.items(tags::PREDECESSOR_DOCUMENTS_SEQUENCE, predecessors);
+    }
     content
 }
 

@@ -15,6 +15,11 @@ pub(crate) fn group(of: &ReadItem<'_>, reading: &Reading<'_>) -> Result<Reported
     let mut group = ReportedGroup::default();
     for item in of.children(reading)? {
         match item.kind.as_str() {
+            "NUM" if item.relation == "HAS OBS CONTEXT" => match (&item.name, quantity(&item, reading)?) {
+                // What an offset counts from (TID 1502) is the baseline or said in words elsewhere.
+                (Some(name), Some(quantity)) => group.circumstances.push((name.clone(), quantity)),
+                _ => reading.pass_over(),
+            },
             "NUM" => group.measurements.push(measurement(&item, reading)?),
             "TEXT" if item.is(sr::TRACKING_IDENTIFIER, "") => {
                 group.tracking_id = Some(item.words(tags::TEXT_VALUE, reading)?);
@@ -106,6 +111,8 @@ fn measurement(item: &ReadItem<'_>, reading: &Reading<'_>) -> Result<ReportedMea
     }
     for child in item.children(reading)? {
         match child.kind.as_str() {
+            "NUM" if child.is(sr::LOWER_UNCERTAINTY, "") => measurement.uncertainty[0] = quantity(&child, reading)?,
+            "NUM" if child.is(sr::UPPER_UNCERTAINTY, "") => measurement.uncertainty[1] = quantity(&child, reading)?,
             "CODE" if child.is(sr::DERIVATION, "") => measurement.derivation = Some(child.code(reading)?),
             "CODE" if child.is(sr::MEASUREMENT_METHOD, "G-C036") => measurement.method = Some(child.code(reading)?),
             "CODE" if child.is(sr::FINDING_SITE, "G-C0E3") => measurement.sites.push(site(&child, reading)?),

@@ -1,5 +1,6 @@
 //! Measurement reports after TID 1500 of PS3.16 read back: our own and those of others.
 
+use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
 use crate::code::is_uid;
@@ -63,7 +64,8 @@ impl ReportDocument {
             series_uid: text(tags::SERIES_INSTANCE_UID)?,
             complete: text(tags::COMPLETION_FLAG)? == "COMPLETE",
             verified: text(tags::VERIFICATION_FLAG)? == "VERIFIED",
-            evidence: evidence(&data, &reading)?,
+            evidence: evidence(&data, &EVIDENCE, &reading)?,
+            predecessors: evidence(&data, &[tags::PREDECESSOR_DOCUMENTS_SEQUENCE], &reading)?,
             ..Self::default()
         };
         let template = reading.sequence(&data, tags::CONTENT_TEMPLATE_SEQUENCE)?;
@@ -164,11 +166,15 @@ impl ReportDocument {
     }
 }
 
-/// Objects of this and other procedures (PS3.3 C.17.2, table C.17-3). What has no UID is no evidence.
-fn evidence(data: &Dataset<'_>, reading: &Reading<'_>) -> Result<Vec<Evidence>, Refusal> {
+/// Where the objects of this and other procedures stand.
+const EVIDENCE: [Tag; 2] =
+    [tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE];
+
+/// Objects in sequences by study and series (PS3.3 C.17.2, table C.17-3). What has no UID is no evidence.
+fn evidence(data: &Dataset<'_>, sequences: &[Tag], reading: &Reading<'_>) -> Result<Vec<Evidence>, Refusal> {
     let mut all = Vec::new();
-    for kind in [tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE] {
-        for study in reading.sequence(data, kind)? {
+    for kind in sequences {
+        for study in reading.sequence(data, *kind)? {
             let study_uid = reading.text(&study, tags::STUDY_INSTANCE_UID)?.unwrap_or_default();
             for series in reading.sequence(&study, tags::REFERENCED_SERIES_SEQUENCE)? {
                 let series_uid = reading.text(&series, tags::SERIES_INSTANCE_UID)?.unwrap_or_default();

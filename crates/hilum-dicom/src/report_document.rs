@@ -51,6 +51,8 @@ pub struct ReportDocument {
     pub procedures: Vec<Concept>,
     /// Every object that the document names as evidence, with its study and series.
     pub evidence: Vec<Evidence>,
+    /// Documents whose content is in this one, wholly or in part.
+    pub predecessors: Vec<Evidence>,
     /// The images of its image library.
     pub image_library: Vec<ObjectReference>,
     /// The measurement groups, in their order.
@@ -147,6 +149,8 @@ pub struct ReportedGroup {
     pub modifiers: Vec<(Concept, Concept)>,
     /// Circumstances in words, such as session or time point: name and text.
     pub contexts: Vec<(Concept, String)>,
+    /// Circumstances in numbers, such as the order of the time point or the days since the first one (TID 1502).
+    pub circumstances: Vec<(Concept, Quantity)>,
     /// The measurements, in their order.
     pub measurements: Vec<ReportedMeasurement>,
     /// Judgements and remarks.
@@ -158,6 +162,12 @@ impl ReportedGroup {
     #[must_use]
     pub fn measurement(&self, concept: Code) -> Option<&ReportedMeasurement> {
         self.measurements.iter().find(|m| m.concept.is(concept))
+    }
+
+    /// The circumstance of that name.
+    #[must_use]
+    pub fn circumstance(&self, concept: Code) -> Option<&Quantity> {
+        self.circumstances.iter().find(|(name, _)| name.is(concept)).map(|(_, quantity)| quantity)
     }
 }
 
@@ -240,6 +250,8 @@ pub struct ReportedMeasurement {
     pub algorithm: Option<ReportedAlgorithm>,
     /// Any other modifier: its name and its value.
     pub modifiers: Vec<(Concept, Concept)>,
+    /// How far it may be off downwards and upwards, if that is said (TID 310).
+    pub uncertainty: [Option<Quantity>; 2],
 }
 
 /// A judgement in words.

@@ -136,8 +136,13 @@ pub(crate) struct Kind {
 impl ResultContext<'_> {
     /// A UID that depends on the source series, the device with its models, and `role` alone.
     pub(crate) fn uid(&self, role: &str) -> String {
+        self.uid_in(&self.origin.series_uid, role)
+    }
+
+    /// The same for any series.
+    fn uid_in(&self, series_uid: &str, role: &str) -> String {
         let device = self.device;
-        let mut seed = vec![self.origin.series_uid.as_str(), &device.manufacturer, &device.model_name];
+        let mut seed = vec![series_uid, &device.manufacturer, &device.model_name];
         seed.extend(device.software_versions.iter().map(String::as_str));
         uid_from_seed(&seed.join("\n"), role)
     }
@@ -151,7 +156,12 @@ impl ResultContext<'_> {
     /// A UID by which one and the same thing is followed through results, such as one lesion in segmentation and report.
     #[must_use]
     pub fn tracking_uid(&self, what: &str) -> String {
-        self.uid(&format!("tracking {what}"))
+        self.tracking_uid_in(&self.origin.series_uid, what)
+    }
+
+    /// The same for another series that this device reads.
+    pub(crate) fn tracking_uid_in(&self, series_uid: &str, what: &str) -> String {
+        self.uid_in(series_uid, &format!("tracking {what}"))
     }
 
     /// The series UID of a kind of result.

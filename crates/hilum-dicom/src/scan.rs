@@ -284,7 +284,10 @@ fn parse(bytes: &[u8], file_bytes: u64, limits: &Limits) -> Result<ImageHeader, 
         if declared < needed {
             return Err(SkipReason::Damaged);
         }
-        frame::refuse_excess(declared, &header.pixels, header.frames.len())?;
+        // Frames without places of their own (segmentations, captures of several frames) are no volume and are not counted here.
+        if !header.frames.is_empty() {
+            frame::refuse_excess(declared, &header.pixels, header.frames.len())?;
+        }
         let before = (bytes.len() - content.len() + dataset.pixel_offset()) as u64;
         if needed > file_bytes.saturating_sub(before) {
             return Err(SkipReason::CutShort);

@@ -15,6 +15,19 @@ pub(crate) enum Relation {
     HasConceptMod,
     HasObsContext,
     HasAcqContext,
+    HasProperties,
+}
+
+impl Relation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Contains => "CONTAINS",
+            Self::HasConceptMod => "HAS CONCEPT MOD",
+            Self::HasObsContext => "HAS OBS CONTEXT",
+            Self::HasAcqContext => "HAS ACQ CONTEXT",
+            Self::HasProperties => "HAS PROPERTIES",
+        }
+    }
 }
 
 /// A content item with those beneath it.
@@ -27,13 +40,7 @@ pub(crate) struct Item {
 impl Item {
     fn new(relation: Relation, value_type: &str, name: Option<Code>) -> Self {
         let mut attributes = Attributes::default();
-        let relation = match relation {
-            Relation::Contains => "CONTAINS",
-            Relation::HasConceptMod => "HAS CONCEPT MOD",
-            Relation::HasObsContext => "HAS OBS CONTEXT",
-            Relation::HasAcqContext => "HAS ACQ CONTEXT",
-        };
-        attributes.text(tags::RELATIONSHIP_TYPE, relation);
+        attributes.text(tags::RELATIONSHIP_TYPE, relation.name());
         attributes.text(tags::VALUE_TYPE, value_type);
         if let Some(name) = name {
             attributes.item(tags::CONCEPT_NAME_CODE_SEQUENCE, name.item());
@@ -66,6 +73,13 @@ impl Item {
         item
     }
 
+    /// A day, `YYYYMMDD`.
+    pub(crate) fn date(relation: Relation, name: Code, value: &str) -> Self {
+        let mut item = Self::new(relation, "DATE", Some(name));
+        item.attributes.text(tags::DATE, value);
+        item
+    }
+
     pub(crate) fn uid(relation: Relation, name: Code, value: &str) -> Self {
         let mut item = Self::new(relation, "UIDREF", Some(name));
         item.attributes.text(tags::UID, value);
@@ -87,6 +101,12 @@ impl Item {
         let mut item = Self::new(Relation::Contains, "NUM", Some(name));
         item.attributes.item(tags::MEASURED_VALUE_SEQUENCE, measured);
         Ok(item)
+    }
+
+    /// The item, relating otherwise to the one that holds it.
+    pub(crate) fn related(mut self, relation: Relation) -> Self {
+        self.attributes.text(tags::RELATIONSHIP_TYPE, relation.name());
+        self
     }
 
     /// An image, or one segment of a segmentation.

@@ -440,7 +440,7 @@ fn mean_hu(hu_sum: i64, voxels: u64) -> Option<f64> {
 }
 
 /// Rounded to so many decimals: what lies beyond is noise, and JSON stays readable. Never −0.
-fn rounded(value: f64, decimals: i32) -> f64 {
+pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (value * scale).round() / scale + 0.0
 }

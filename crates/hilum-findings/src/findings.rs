@@ -177,7 +177,7 @@ impl Findings {
     #[must_use]
     pub fn with_follow_up(mut self, follow_up: FollowUp) -> Self {
         self.definitions.extend(follow_up_definitions());
-        self.follow_up = Some(follow_up);
+        self.follow_up = Some(follow_up.rounded());
         self
     }
 

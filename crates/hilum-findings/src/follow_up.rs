@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::assemble::rounded;
 use crate::{Findings, Lobe, Note};
 
 /// The study beside earlier ones of the same patient.
@@ -165,6 +166,29 @@ pub struct LesionChange {
     pub earlier_mean_hu: Option<f64>,
     /// Mean HU now.
     pub mean_hu: Option<f64>,
+}
+
+impl FollowUp {
+    /// With as many decimals as the other findings have: 3 of millilitres, 4 of percentages and 1 of HU.
+    pub(crate) fn rounded(mut self) -> Self {
+        let Some(comparison) = &mut self.comparison else { return self };
+        let ml = |values: &mut [&mut f64]| values.iter_mut().for_each(|v| **v = rounded(**v, 3));
+        let some = |values: &mut [&mut Option<f64>], decimals| {
+            values.iter_mut().for_each(|v| **v = v.map(|v| rounded(v, decimals)));
+        };
+        ml(&mut [&mut comparison.new_ml, &mut comparison.persisting_ml, &mut comparison.resolved_ml]);
+        for r in &mut comparison.regions {
+            ml(&mut [&mut r.earlier_ml, &mut r.ml, &mut r.change_ml, &mut r.uncertainty_ml]);
+            some(&mut [&mut r.earlier_percent, &mut r.percent, &mut r.change_points], 4);
+            some(&mut [&mut r.earlier_mean_hu, &mut r.mean_hu], 1);
+        }
+        for l in &mut comparison.lesions {
+            ml(&mut [&mut l.earlier_ml, &mut l.ml, &mut l.change_ml, &mut l.uncertainty_ml]);
+            some(&mut [&mut l.change_percent], 4);
+            some(&mut [&mut l.earlier_mean_hu, &mut l.mean_hu], 1);
+        }
+        self
+    }
 }
 
 impl EarlierStudy {

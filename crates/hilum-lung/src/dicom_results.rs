@@ -1,8 +1,8 @@
 //! The findings of one study as DICOM: segmentations, measurements, outlines, key images and the report.
 
 use hilum_dicom::{
-    Algorithm, BurnedIn, Code, CodingScheme, ColourPicture, Error, LabelSet, Measurement, MeasurementGroup,
-    MeasurementReport, ResultContext, ResultFile, Segment, Segmentation, SegmentationTitle, Tracking,
+    Algorithm, BurnedIn, Code, CodingScheme, ColourPicture, EarlierStudy, Error, LabelSet, Measurement,
+    MeasurementGroup, MeasurementReport, ResultContext, ResultFile, Segment, Segmentation, SegmentationTitle, Tracking,
     binary_segmentation, codes, colour_capture, encapsulated_pdf, key_objects, label_map_segmentation,
     measurement_report, probability_segmentation,
 };
@@ -13,6 +13,8 @@ use hilum_findings::{
 use hilum_volume::{Interpolation, LabelMap, Volume};
 
 use crate::outlines;
+
+mod follow_up;
 
 /// How segmentations are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct DicomInput<'a> {
     /// The network's probability of lesion on its own grid, as
     /// [`Analysis::lesion_probability`](crate::Analysis::lesion_probability); for [`SegmentationForm::Fractional`].
     pub lesion_probability: Option<&'a Volume<u8>>,
+    /// Earlier studies that the findings' follow-up is about, as far as they are DICOM, in any order.
+    pub earlier: &'a [EarlierStudy],
+    /// What is new, persisting and resolved, as [`FollowUpMaps::change`](crate::FollowUpMaps::change).
+    pub change: Option<&'a LabelMap>,
     /// How segmentations are written.
     pub form: SegmentationForm,
     /// The report, a PDF.
@@ -87,11 +93,21 @@ mod own {
     pub(super) const LSS_LOBE: Code = code("lss-lobe-0-4", "Lung severity score of the lobe, 0 to 4");
     pub(super) const LHOS: Code = code("lhos-0-20", "Lung high opacity score, 0 to 20");
     pub(super) const LHOS_LOBE: Code = code("lhos-lobe-0-4", "Lung high opacity score of the lobe, 0 to 4");
+    pub(super) const OPACITY_CHANGE: Code = code("opacity-delta-ml", "Change of the volume of opacities");
+    pub(super) const OPACITY_CHANGE_PERCENT: Code =
+        code("opacity-delta-pc", "Change of the volume of opacities in percent");
+    pub(super) const PERCENT_CHANGE: Code = code("po-change", "Change of the percentage of opacity, in points");
+    pub(super) const OPACITY_TREND: Code = code("opacity-trend", "Opacity, since the earlier study");
+    pub(super) const FATE: Code = code("fate", "What became of it since the earlier study");
+    pub(super) const MERGED: Code = code("merged", "Several before, one now");
+    pub(super) const SPLIT: Code = code("split", "One before, several now");
+    pub(super) const REGROUPED: Code = code("regrouped", "Several before, several others now");
+    pub(super) const NOT_COMPARABLE: Code = code("not-comparable", "Shown by one of the studies only");
     pub(super) const SEVERITY: Code = code("ct-0-4", "CT-0 to CT-4 by the more involved lung");
 }
 
 /// Makes the DICOM results of a study: `segmentation.dcm` (lungs, lobes, kinds of opacity), `lesions.dcm` (the largest
-/// lesions one by one), `measurements.dcm` (SR), `outlines.dcm` (presentation state), `key-images.dcm`, `report.dcm`
+/// lesions one by one), `change.dcm` (new, persisting and resolved opacity, if there is an earlier study), `measurements.dcm` (SR), `outlines.dcm` (presentation state), `key-images.dcm`, `report.dcm`
 /// (PDF), `summary.dcm` (its first page as a picture), and `picture-1.dcm` and so on.
 ///
 /// # Errors
@@ -104,6 +120,9 @@ pub fn dicom_results(context: &ResultContext<'_>, input: &DicomInput<'_>) -> Res
     let report = measurement_report(context, &writer.report(&anatomy, lesions.as_ref())?)?;
     results.files.push(("segmentation.dcm".into(), anatomy.file));
     results.files.extend(lesions.map(|l| ("lesions.dcm".into(), l.file)));
+    if let Some(change) = input.change {
+        results.files.push(("change.dcm".into(), writer.change(change)?.file));
+    }
     results.files.push(("measurements.dcm".into(), report));
     if input.form == SegmentationForm::LabelMap {
         results.files.push(("labelmap.dcm".into(), writer.label_map()?.file));
@@ -207,10 +226,6 @@ fn capital(text: &str) -> String {
 }
 
 impl Writer<'_> {
-    fn tracking(&self, what: &str) -> Result<Tracking, Error> {
-        Tracking::new(what, &self.context.tracking_uid(what))
-    }
-
     fn lobe_segment(&self, lobe: Lobe) -> Result<Segment, Error> {
         let name = capital(lobe.name());
         let colour = outlines::colour_of_lobe(lobe);
@@ -300,7 +315,7 @@ impl Writer<'_> {
             let colour = outlines::colour_of_kind(lesion.kind);
             let segment = Segment::new(&label, category, property, algorithm, colour)?
                 .with_region(site_of(lesion.lobe), None)
-                .with_tracking(self.tracking(&format!("Lesion {}", lesion.id))?);
+                .with_tracking(self.lesion_tracking(lesion.id)?);
             described.push((lesion.id as u8, segment));
         }
         let ids: Vec<[u8; 1]> = described.iter().map(|(id, _)| [*id]).collect();
@@ -320,16 +335,13 @@ impl Writer<'_> {
             let mut values = Values::default();
             values.ml(codes::VOLUME, volume)?;
             values.ml(own::OPACITY_VOLUME, opacity)?;
-            groups.extend(values.group(self.tracking(name)?, codes::LUNG, &self.methods.anatomy)?.map(|group| {
-                let group = group.with_category(codes::ANATOMICAL_STRUCTURE).with_site(site);
-                match region(n) {
-                    Some(region) => group.with_region(region),
-                    None => group,
-                }
-            }));
+            let group = values.group(self.tracking(name)?, codes::LUNG, &self.methods.anatomy)?;
+            let group = group.map(|g| with(g.with_category(codes::ANATOMICAL_STRUCTURE).with_site(site), region(n)));
+            groups.extend(group.map(|g| self.region_changed(g, follow_up::name_of_side(side))).transpose()?);
         }
         for (n, (lobe, lesions)) in findings.anatomy.lobes.iter().zip(&findings.lesions.lobes).enumerate() {
-            groups.extend(self.lobe(lobe, lesions, region(FIRST_LOBE + n))?);
+            let group = self.lobe(lobe, lesions, region(FIRST_LOBE + n))?;
+            groups.extend(group.map(|g| self.region_changed(g, lobe.name.abbreviation())).transpose()?);
         }
         let kinds = [findings.lesions.ground_glass_ml, findings.lesions.consolidation_ml];
         for (n, ((_, name, property), ml)) in OPACITIES.into_iter().zip(kinds).enumerate() {
@@ -343,13 +355,19 @@ impl Writer<'_> {
             }));
         }
         for (n, lesion) in self.listed().iter().enumerate() {
-            groups.extend(self.lesion(lesion, lesions.and_then(|l| l.segment(n)))?);
+            let group = self.lesion(lesion, lesions.and_then(|l| l.segment(n)))?;
+            groups.extend(group.map(|group| self.lesion_changed(group, lesion.id)).transpose()?);
         }
+        groups.extend(self.resolved()?);
+        let now = self.time_point(None)?;
+        let mut groups: Vec<_> = groups.into_iter().map(|group| follow_up::at(group, now.as_ref())).collect();
+        groups.extend(self.before()?);
         Ok(MeasurementReport {
             procedure: codes::CT_OF_CHEST,
             groups,
             comments: self.comments(),
             schemes: vec![SCHEME],
+            earlier: self.earlier().cloned().collect(),
         })
     }
 
@@ -370,7 +388,7 @@ impl Writer<'_> {
         values.count(own::SEVERITY, scores.severity_ct_0_4.map(usize::from))?;
         let group = values.group(self.tracking("Both lungs")?, codes::LUNG, &self.methods.lesions)?;
         let group = group.ok_or_else(|| Error::Unwritable("nothing was measured".into()))?;
-        Ok(group.with_category(codes::ANATOMICAL_STRUCTURE).with_site(codes::LUNG))
+        self.region_changed(group.with_category(codes::ANATOMICAL_STRUCTURE).with_site(codes::LUNG), "lungs")
     }
 
     fn lobe(
@@ -405,8 +423,7 @@ impl Writer<'_> {
         values.mean_hu(Some(lesion.mean_hu))?;
         values.ml(own::GROUND_GLASS_VOLUME, lesion.ground_glass_ml)?;
         values.ml(own::CONSOLIDATION_VOLUME, lesion.consolidation_ml)?;
-        let tracking = self.tracking(&format!("Lesion {}", lesion.id))?;
-        let group = values.group(tracking, finding_of(lesion.kind).0, &self.methods.lesions)?;
+        let group = values.group(self.lesion_tracking(lesion.id)?, finding_of(lesion.kind).0, &self.methods.lesions)?;
         let category = codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE;
         Ok(group.map(|g| with(g.with_category(category).with_site(site_of(lesion.lobe)), region)))
     }
@@ -429,6 +446,7 @@ impl Writer<'_> {
             comments.push(format!("The {listed} largest of {all} lesions are given one by one, all in the totals."));
         }
         comments.extend(findings.quality.reasons.iter().map(|note| note.text.clone()));
+        comments.extend(findings.follow_up.iter().flat_map(|f| &f.cautions).map(|note| note.text.clone()));
         comments.retain(|text| !text.trim().is_empty());
         comments
     }

@@ -7,7 +7,7 @@ mod tables;
 use hilum_findings::{Findings, Note, Severity};
 
 use crate::document::{Block, Document, Figure, NoteLine, Printed, Section, Text};
-use crate::picture::Picture;
+use crate::picture::{Kind, Picture};
 use crate::wording::Phrase;
 use crate::{Language, Subject, chart, impression, palette};
 
@@ -23,10 +23,12 @@ pub(crate) fn document<'a>(
     });
     let mut sections = vec![summary(findings, language)];
     if !impression::is_refused(findings) {
+        let first = pictures.iter().position(|p| p.kind == Kind::Comparison).unwrap_or(pictures.len());
+        let (pictures, comparisons) = pictures.split_at(first);
         if !pictures.is_empty() {
             sections.push(gallery(findings, pictures, language));
         }
-        sections.extend(follow_up::section(findings, language));
+        sections.extend(follow_up::section(findings, comparisons, language));
         sections.extend(tables::lobes(findings, language));
         sections.extend(charts(findings, language));
         sections.extend(tables::components(findings, language));

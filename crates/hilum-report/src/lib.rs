@@ -35,5 +35,5 @@ mod wording;
 
 pub use error::ReportError;
 pub use language::Language;
-pub use report::{Images, PagePicture, ReportFiles, ReportInput, write_report};
+pub use report::{FollowUpImages, Images, PagePicture, ReportFiles, ReportInput, write_report};
 pub use subject::Subject;

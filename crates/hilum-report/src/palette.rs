@@ -15,6 +15,12 @@ pub(crate) const CONSOLIDATION: Rgb = [240, 160, 0];
 pub(crate) const UNKNOWN: Rgb = [214, 125, 175];
 /// Outlines of the lobes: pale green, thin.
 pub(crate) const LOBES: Rgb = [150, 205, 175];
+/// Opacity that was not there before: vermilion.
+pub(crate) const NEW: Rgb = [213, 94, 0];
+/// Opacity then and now: yellow.
+pub(crate) const PERSISTING: Rgb = [240, 228, 66];
+/// Opacity that is gone: bluish green.
+pub(crate) const RESOLVED: Rgb = [0, 158, 115];
 /// Letters and the scale bar on pictures.
 pub(crate) const ANNOTATION: Rgb = [240, 240, 235];
 

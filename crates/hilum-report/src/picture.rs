@@ -1,5 +1,6 @@
 //! The key pictures: which slices, through what, and how each is drawn and named.
 
+mod change;
 mod frame;
 mod rendering;
 mod slice;
@@ -35,6 +36,8 @@ pub(crate) enum Kind {
     Reformatted,
     /// A network's opinion, or three-dimensional.
     Rendered,
+    /// Two studies beside each other.
+    Comparison,
 }
 
 /// A picture of the report.
@@ -74,7 +77,20 @@ pub(crate) fn draw(findings: &Findings, images: &Images, language: Language) -> 
     pictures.par_extend(reformatted.par_iter().map(|draw| draw(&painter)));
     pictures.extend(images.lesion_probability.and_then(|probability| painter.probability(probability, &slices)));
     pictures.extend(painter.renderings());
+    pictures.extend(images.follow_up.iter().flat_map(|follow_up| painter.changes(follow_up)));
     pictures
+}
+
+/// At most `most` of the slices, in their order, at least `distance` slices apart.
+fn apart(slices: impl Iterator<Item = usize>, most: usize, distance: f64) -> Vec<usize> {
+    let distance = distance.ceil() as usize;
+    let mut chosen: Vec<usize> = Vec::new();
+    for index in slices {
+        if chosen.len() < most && chosen.iter().all(|c| c.abs_diff(index) >= distance) {
+            chosen.push(index);
+        }
+    }
+    chosen
 }
 
 const LEGEND_ORDER: [u8; 3] = [GROUND_GLASS_LABEL, CONSOLIDATION_LABEL, UNKNOWN_OPACITY_LABEL];
@@ -93,7 +109,6 @@ impl Painter<'_> {
     /// The slices shown, from the head down: those with the most opacity, apart from each other; without opacity, three
     /// at even steps through the lungs.
     fn chosen_slices(&self) -> Vec<usize> {
-        let apart = (AXIAL_APART_MM / self.stage.slice_spacing_mm()).ceil() as usize;
         let known = self.findings.lesions.slices.len() == self.stage.slices();
         let mut by_load: Vec<(usize, f64)> = self
             .findings
@@ -104,12 +119,8 @@ impl Painter<'_> {
             .map(|s| (s.index, s.lesion_ml))
             .collect();
         by_load.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let mut chosen: Vec<usize> = Vec::new();
-        for (index, _) in by_load {
-            if chosen.len() < AXIAL_MAX && chosen.iter().all(|c| c.abs_diff(index) >= apart) {
-                chosen.push(index);
-            }
-        }
+        let by_load = by_load.into_iter().map(|(index, _)| index);
+        let mut chosen = apart(by_load, AXIAL_MAX, AXIAL_APART_MM / self.stage.slice_spacing_mm());
         if chosen.is_empty() {
             let [first, last] = self.stage.lung_slices();
             chosen = (1..=3).map(|quarter| first + (last - first) * quarter / 4).collect();
@@ -351,13 +362,19 @@ impl Picture {
     }
 }
 
-/// The pictures in rows of one kind: slices of the series in pairs, large enough to read; the rest three abreast.
+/// The pictures in rows of one kind: slices of the series in pairs, large enough to read; comparisons, which are two
+/// pictures, one by one; the rest three abreast.
 pub(crate) fn rows(pictures: &[Picture]) -> Vec<&[Picture]> {
     let mut rows = Vec::new();
     let mut rest = pictures;
     while let Some(first) = rest.first() {
         let same = rest.iter().take_while(|p| p.kind == first.kind).count();
-        let abreast = if same == 3 || first.kind == Kind::Reformatted { 3 } else { 2 };
+        let abreast = match first.kind {
+            Kind::Comparison => 1,
+            Kind::Reformatted => 3,
+            _ if same == 3 => 3,
+            _ => 2,
+        };
         rows.extend(rest[..same].chunks(abreast));
         rest = &rest[same..];
     }

@@ -18,7 +18,7 @@ pub struct ReportInput<'a> {
     pub language: Language,
 }
 
-/// The volumes the findings were measured on, both on the grid of the series.
+/// The volumes the findings were measured on, on the grid of the series.
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
     /// HU.
@@ -27,6 +27,17 @@ pub struct Images<'a> {
     pub labels: &'a LabelMap,
     /// How probable the network holds opacity to be, 0 (0 %) to 255 (100 %), on any grid; `None` if that was not kept.
     pub lesion_probability: Option<&'a Volume<u8>>,
+    /// The earlier study that the findings' follow-up compares with; `None` if there is none.
+    pub follow_up: Option<FollowUpImages<'a>>,
+}
+
+/// What changed since an earlier study, on the grid of the series.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowUpImages<'a> {
+    /// 1 new, 2 persisting, 3 resolved.
+    pub change: &'a LabelMap,
+    /// The earlier CT brought onto this grid, HU; `None` if it was not kept.
+    pub earlier_ct: Option<&'a Volume<i16>>,
 }
 
 /// The files of a report, as bytes.
@@ -57,7 +68,7 @@ pub struct PagePicture {
 /// clock. If `findings.quality.usable` is false and nothing was measured, the report says why the study was refused.
 ///
 /// # Errors
-/// [`ReportError::Grid`] if CT and labels are not on the same grid; [`ReportError::Pdf`] if the PDF
+/// [`ReportError::Grid`] if CT, labels and follow-up are not on the same grid; [`ReportError::Pdf`] if the PDF
 /// cannot be assembled.
 ///
 /// ```
@@ -74,9 +85,13 @@ pub struct PagePicture {
 /// ```
 pub fn write_report(input: &ReportInput) -> Result<ReportFiles, ReportError> {
     if let Some(images) = &input.images {
-        let (ct, labels) = (images.ct.geometry(), images.labels.geometry());
-        if ct != labels {
-            return Err(ReportError::Grid { ct: ct.shape(), labels: labels.shape() });
+        let ct = images.ct.geometry();
+        let follow_up = images.follow_up.iter();
+        let others = follow_up.flat_map(|f| [Some(f.change.geometry()), f.earlier_ct.map(Volume::geometry)]).flatten();
+        for labels in others.chain([images.labels.geometry()]) {
+            if ct != labels {
+                return Err(ReportError::Grid { ct: ct.shape(), labels: labels.shape() });
+            }
         }
     }
     let pictures = match &input.images {

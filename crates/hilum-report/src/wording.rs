@@ -72,6 +72,24 @@ phrases! {
         "Comparé à l’examen du {date}, {days} jours auparavant.", "Comparado con el estudio del {date}, {days} días antes.";
     FollowUpUndated: "Compared with an earlier study; the interval is unknown.", "Verglichen mit einer früheren Untersuchung; der Abstand ist unbekannt.",
         "Comparé à un examen antérieur ; l’intervalle est inconnu.", "Comparado con un estudio anterior; se desconoce el intervalo.";
+    Change: "Change", "Veränderung", "Changement", "Cambio";
+    EarlierStudy: "Earlier study", "Frühere Untersuchung", "Examen antérieur", "Estudio anterior";
+    ThisStudy: "This study", "Diese Untersuchung", "Cet examen", "Este estudio";
+    ChangeNew: "new opacity", "neue Verdichtung", "opacité nouvelle", "opacidad nueva";
+    ChangePersisting: "persisting opacity", "fortbestehende Verdichtung", "opacité persistante", "opacidad persistente";
+    ChangeResolved: "resolved opacity", "zurückgebildete Verdichtung", "opacité disparue", "opacidad resuelta";
+    ChangeNote: "Thin rims of new or resolved opacity are the error of a voxel at a border.",
+        "Dünne Säume neuer oder zurückgebildeter Verdichtung sind der Fehler eines Voxels an einer Grenze.",
+        "De minces lisérés d’opacité nouvelle ou disparue traduisent l’erreur d’un voxel à la limite.",
+        "Los ribetes finos de opacidad nueva o resuelta son el error de un vóxel en el borde.";
+    CaptionChange: "Both studies at the same place: the earlier one was registered to this one. Each with the opacity that it has.",
+        "Beide Untersuchungen an derselben Stelle: Die frühere wurde auf diese registriert. Jede mit der Verdichtung, die sie hat.",
+        "Les deux examens au même endroit : l’examen antérieur a été recalé sur celui-ci. Chacun avec ses opacités.",
+        "Los dos estudios en el mismo lugar: el anterior se registró sobre este. Cada uno con sus opacidades.";
+    CaptionChangeAlone: "This study alone, as the earlier result holds no image; resolved opacity lies where it was.",
+        "Nur diese Untersuchung, da das frühere Ergebnis kein Bild enthält; zurückgebildete Verdichtung liegt, wo sie war.",
+        "Cet examen seul, le résultat antérieur ne contenant pas d’image ; l’opacité disparue est là où elle était.",
+        "Solo este estudio, pues el resultado anterior no contiene imagen; la opacidad resuelta está donde estaba.";
     FollowUpRegions: "Opacity of lungs and lobes, then and now", "Verdichtung von Lunge und Lappen, damals und jetzt",
         "Opacités des poumons et des lobes, avant et maintenant", "Opacidad de pulmones y lóbulos, antes y ahora";
     FollowUpLesions: "What became of each opacity, largest first", "Was aus jeder Verdichtung wurde, größte zuerst",

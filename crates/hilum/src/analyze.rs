@@ -10,7 +10,7 @@ use hilum_findings::{Findings, RefusalInput, Series};
 use hilum_lung::{
     Analysis, AnalysisError, LesionNetwork, PRODUCT, ReadStudy, Study, StudyFacts, analyze_with, kept_ct,
 };
-use hilum_report::{Images, Language, ReportInput, Subject, write_report};
+use hilum_report::{FollowUpImages, Images, Language, ReportInput, Subject, write_report};
 
 use crate::arguments::AnalyzeArguments;
 use crate::dicom_results::ResultArguments;
@@ -103,15 +103,15 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
     findings.timings_s.load = Some(load_s);
 
     let mut study = study;
-    let (findings, maps) = if job.priors.is_empty() {
-        (findings, None)
+    let (findings, maps, earlier) = if job.priors.is_empty() {
+        (findings, None, Vec::new())
     } else {
         let current = ReadStudy { findings, labels, lobes, ct: Some(study.volume), facts };
-        let result = prior::compare(&current, job.priors, network, progress)?;
+        let (result, earlier) = prior::compare(&current, job.priors, network, progress)?;
         let ReadStudy { findings: read, labels: read_labels, lobes: read_lobes, ct, .. } = current;
         (labels, lobes) = (read_labels, read_lobes);
         study.volume = ct.expect("it was put there above");
-        (read.with_follow_up(result.follow_up), result.maps)
+        (read.with_follow_up(result.follow_up), result.maps, earlier)
     };
     let mut findings = findings;
 
@@ -128,12 +128,17 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
         nifti::write_labels(&labels, file, nifti::Compression::Gzip).map_err(Into::into)
     })?;
     progress.report("drawing and writing the report", 0.0);
-    let images = Images { ct: &study.volume, labels: &labels, lesion_probability: Some(&lesion_probability) };
+    let follow_up =
+        maps.as_ref().map(|maps| FollowUpImages { change: &maps.change, earlier_ct: maps.earlier_ct.as_ref() });
+    let images =
+        Images { ct: &study.volume, labels: &labels, lesion_probability: Some(&lesion_probability), follow_up };
     let dicom = origin.as_ref().map(|origin| dicom_results::Sources {
         origin,
         labels: &labels,
         lobes: &lobes,
         lesion_probability: &lesion_probability,
+        earlier: &earlier,
+        change: maps.as_ref().map(|maps| &maps.change),
         form: results.seg_form,
     });
     for note in write_files(out, &mut findings, Some((images, dicom)), language, started)? {
@@ -177,10 +182,21 @@ fn remove_earlier_result(out: &Path) -> Result<()> {
 fn is_ours(name: &str) -> bool {
     let Some((stem, "png" | "dcm")) = name.rsplit_once('.') else { return false };
     let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
-    let pictures = ["axial", "coronal", "coronal-mip", "sagittal", "rendering-front", "rendering-back"];
+    let pictures = [
+        "axial",
+        "coronal",
+        "coronal-mip",
+        "sagittal",
+        "rendering-front",
+        "rendering-back",
+        "change-axial",
+        "change-coronal",
+        "change-sagittal",
+    ];
     let dicom = [
         "segmentation",
         "lesions",
+        "change",
         "measurements",
         "probability",
         "labelmap",

@@ -15,6 +15,8 @@ use crate::dicom_deidentify::{DeidentifyArguments, ReidentifyArguments, deidenti
 use crate::outcome::{Refused, WrongUsage};
 use crate::output;
 use crate::progress::Progress;
+pub(crate) use objects::segmentations;
+
 use network::{
     EchoArguments, QueryArguments, RetrieveArguments, SendArguments, echo_run, query_run, retrieve_run, send_run,
 };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use hilum_dicom::{Device, Moment, Origin, Refusal, ResultContext, SegmentationImage};
+use hilum_dicom::{Device, EarlierStudy, Moment, Origin, Refusal, ResultContext, SegmentationImage};
 use hilum_findings::Findings;
 use hilum_lung::{DicomInput, Masks, SegmentationForm, dicom_results};
 use hilum_report::ReportFiles;
@@ -54,6 +54,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) labels: &'a LabelMap,
     pub(crate) lobes: &'a LabelMap,
     pub(crate) lesion_probability: &'a Volume<u8>,
+    pub(crate) earlier: &'a [EarlierStudy],
+    pub(crate) change: Option<&'a LabelMap>,
     pub(crate) form: SegForm,
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn write(
     findings: &Findings,
     report: &ReportFiles,
 ) -> Result<Vec<String>> {
-    let Sources { origin, labels, lobes, lesion_probability, form } = *sources;
+    let Sources { origin, labels, lobes, lesion_probability, earlier, change, form } = *sources;
     let software = &findings.software;
     let mut versions = vec![format!("{} {}", software.name, software.version)];
     versions.extend(software.commit.iter().map(|commit| format!("commit {}", short(commit))));
@@ -86,6 +88,8 @@ pub(crate) fn write(
         labels,
         lobes,
         lesion_probability: Some(lesion_probability),
+        earlier,
+        change,
         form,
         pdf: Some(&report.pdf),
         first_page: Some((report.first_page.shape, &report.first_page.rgb)),

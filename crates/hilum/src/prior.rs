@@ -4,14 +4,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hilum_dicom::{Source, nifti};
+use hilum_dicom::{EarlierStudy, Limits, Origin, ReportDocument, SegmentationImage, Source, nifti};
 use hilum_findings::{Findings, Note, Severity};
 use hilum_lung::{
-    Analysis, AnalysisError, FollowUpMaps, FollowUpResult, LesionNetwork, ReadStudy, StudyFacts, analyze, follow_up,
-    lobes_behind_lesions,
+    Analysis, AnalysisError, FollowUpMaps, FollowUpResult, LesionNetwork, Masks, ReadStudy, StudyFacts, analyze_with,
+    follow_up, lobes_behind_lesions,
 };
 
 use crate::analyze::{Read, is_nifti, read_with_origin};
+use crate::dicom::segmentations;
 use crate::progress::Progress;
 use crate::{machine, output};
 
@@ -63,19 +64,24 @@ fn facts(prior: &Path) -> StudyFacts {
     summary.map_or_else(StudyFacts::default, |summary| StudyFacts::of(&summary))
 }
 
-/// Reads the earlier studies and compares. One that cannot be read is a caution, not an error: this study has its findings.
+/// Reads the earlier studies and compares; those that are DICOM are also given as the results name them. One that cannot be read is a caution, not an error: this study has its findings.
 pub(crate) fn compare(
     current: &ReadStudy,
     priors: &[PathBuf],
     network: &LesionNetwork,
     progress: &Progress,
-) -> Result<FollowUpResult> {
+) -> Result<(FollowUpResult, Vec<EarlierStudy>)> {
     let mut earlier = Vec::new();
+    let mut objects = Vec::new();
     let mut remarks = Vec::new();
     for (index, prior) in priors.iter().enumerate() {
         let read = if is_result(prior) { read_back(prior) } else { read_again(prior, network, progress)? };
         match read {
-            Ok(study) => earlier.push(study),
+            Ok(Earlier { study, object, remark }) => {
+                earlier.push(study);
+                objects.extend(object);
+                remarks.extend(remark);
+            }
             Err(reason) => {
                 let text = format!("earlier study {} could not be used: {reason}", index + 1);
                 remarks.push(Note::new("earlier-unreadable", Severity::Severe, text));
@@ -83,27 +89,76 @@ pub(crate) fn compare(
         }
     }
     progress.report("comparing with the earlier study", 0.0);
-    Ok(follow_up(current, earlier, remarks))
+    Ok((follow_up(current, earlier, remarks), objects))
+}
+
+/// An earlier study.
+struct Earlier {
+    study: ReadStudy,
+    /// How the results name it, if it is DICOM.
+    object: Option<EarlierStudy>,
+    /// What is to be said of how it was read.
+    remark: Option<Note>,
 }
 
 /// An earlier study from its images; the inner error is a reason for people.
-fn read_again(prior: &Path, network: &LesionNetwork, progress: &Progress) -> Result<Result<ReadStudy, String>> {
-    let Read { study, facts, .. } = match read_with_origin(prior, None, progress) {
+fn read_again(prior: &Path, network: &LesionNetwork, progress: &Progress) -> Result<Result<Earlier, String>> {
+    let Read { study, origin, facts } = match read_with_origin(prior, None, progress) {
         Ok(read) => read,
         Err(refusal) => return Ok(Err(refusal.to_string())),
     };
+    let (masks, remark) = match &origin {
+        Some(origin) => masks_beside(prior, origin)?,
+        None => (None, None),
+    };
     let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
-    match analyze(&study, network, machine::software(), &report) {
+    match analyze_with(&study, network, machine::software(), masks.as_ref(), &report) {
         Ok(Analysis { findings, labels, lobes, .. }) => {
-            Ok(Ok(ReadStudy { findings, labels, lobes, ct: Some(study.volume), facts }))
+            let study = ReadStudy { findings, labels, lobes, ct: Some(study.volume), facts };
+            Ok(Ok(Earlier { study, object: origin.as_ref().map(EarlierStudy::of), remark }))
         }
         Err(AnalysisError::Lungs(reason)) => Ok(Err(reason.to_string())),
         Err(fault) => Err(fault.into()),
     }
 }
 
+/// Masks of the series in segmentations, ours or of others, that lie in the folder of its images, and what is to be said of
+/// them. Among several the one that has both lobes and opacities is taken; where that leaves a choice, none is.
+fn masks_beside(prior: &Path, origin: &Origin) -> Result<(Option<Masks>, Option<Note>)> {
+    if !prior.is_dir() {
+        return Ok((None, None));
+    }
+    let limits = crate::machine::limits();
+    let mut found = Vec::new();
+    for path in segmentations(prior)? {
+        let Ok(segmentation) = SegmentationImage::read(&std::fs::read(path)?, &limits) else { continue };
+        if segmentation.source_series_uids.iter().any(|uid| uid == origin.series_uid()) {
+            // What has neither lobe nor opacity, or another grid, is not meant.
+            found.extend(Masks::of(&segmentation, origin.geometry()));
+        }
+    }
+    let whole = |masks: &Masks| masks.lobes.is_some() && masks.lesions.is_some();
+    if found.iter().filter(|masks| whole(masks)).count() == 1 {
+        found.retain(whole);
+    }
+    let note = |severity, text: String| Some(Note::new("earlier-masks", severity, text));
+    Ok(match found.len() {
+        0 => (None, None),
+        1 => {
+            let remark = note(Severity::Warning, format!("Of the earlier study: {}", found[0].sentence()));
+            (found.pop(), remark)
+        }
+        several => {
+            let text = format!(
+                "Beside the earlier study lie {several} segmentations of it; which one is meant is not clear, so none was used."
+            );
+            (None, note(Severity::Warning, text))
+        }
+    })
+}
+
 /// An earlier study from its result folder.
-fn read_back(folder: &Path) -> Result<ReadStudy, String> {
+fn read_back(folder: &Path) -> Result<Earlier, String> {
     let limits = crate::machine::limits();
     let text = std::fs::read_to_string(folder.join("findings.json"))
         .map_err(|_| "its findings.json cannot be read".to_owned())?;
@@ -119,7 +174,17 @@ fn read_back(folder: &Path) -> Result<ReadStudy, String> {
         Ok(file) => Some(nifti::read_hu(file, &limits).map_err(|e| format!("its {KEPT_CT} is unfit: {e}"))?),
         Err(_) => None,
     };
-    Ok(ReadStudy { findings, lobes: lobes_behind_lesions(&labels), labels, ct, facts: facts(folder) })
+    let facts = facts(folder);
+    let object = report_of(folder, &limits).and_then(|report| EarlierStudy::of_report(&report, facts.date.as_deref()));
+    let study = ReadStudy { findings, lobes: lobes_behind_lesions(&labels), labels, ct, facts };
+    Ok(Earlier { study, object, remark: None })
+}
+
+/// The measurement report of a result folder; `None` if it has none (NIfTI), or one that cannot be read: the numbers are in
+/// the findings, only the references are lost.
+fn report_of(folder: &Path, limits: &Limits) -> Option<ReportDocument> {
+    let bytes = std::fs::read(folder.join("dicom/measurements.dcm")).ok()?;
+    ReportDocument::read(&bytes, limits).ok()
 }
 
 /// Writes the maps of a follow-up into a result folder.

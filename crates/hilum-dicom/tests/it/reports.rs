@@ -48,6 +48,7 @@ fn ours() -> (File, ReportDocument) {
         ],
         comments: vec!["First line\nsecond line, für alle 폐".into()],
         schemes: vec![CodingScheme::new("99TEST", "Tests", "Hilum")],
+        earlier: vec![],
     };
     let file = measurement_report(&context, &report).unwrap();
 

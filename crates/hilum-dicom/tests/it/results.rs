@@ -90,11 +90,20 @@ fn the_same_result_has_the_same_uid_at_any_hour_and_another_result_another() {
 
 #[test]
 fn names_of_any_script_reach_the_result_in_utf8_and_no_debug_output() {
-    let cases: [(&str, &[u8], &str); 4] = [
+    let cases: [(&str, &[u8], &str); 7] = [
         ("ISO_IR 100", b"M\xFCller^Zo\xEB", "Müller^Zoë"),
         ("\\ISO 2022 IR 149", b"Hong^Gildong=\x1B$)C\xFB\xF3^\x1B$)C\xD1\xCE\xD4\xD7", "Hong^Gildong=洪^吉洞"),
         ("\\ISO 2022 IR 87", b"Yamada^Tarou=\x1B$B;3ED\x1B(B^\x1B$BB@O:\x1B(B", "Yamada^Tarou=山田^太郎"),
+        // PS3.5 H.3.2: half-width katakana first, then kanji, then hiragana.
+        (
+            "ISO 2022 IR 13\\ISO 2022 IR 87",
+            b"\xD4\xCF\xC0\xDE^\xC0\xDB\xB3=\x1B$B;3ED\x1B(J^\x1B$BB@O:\x1B(J=\x1B$B$d$^$@\x1B(J^\x1B$B$?$m$&\x1B(J",
+            "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう",
+        ),
+        // PS3.5 K.2.
+        ("\\ISO 2022 IR 58", b"Zhang^XiaoDong=\x1B$)A\xD5\xC5^\x1B$)A\xD0\xA1\xB6\xAB", "Zhang^XiaoDong=张^小东"),
         ("GB18030", b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\xB6\xAB", "Wang^XiaoDong=王^小东"),
+        ("GBK", b"Wang^XiaoDong=\xCD\xF5^\xD0\xA1\x96\x7C", "Wang^XiaoDong=王^小東"),
     ];
     for (set, name, expected) in cases {
         let raw = |bytes: &[u8]| dicom_core::PrimitiveValue::U8(bytes.to_vec().into());
@@ -114,6 +123,22 @@ fn names_of_any_script_reach_the_result_in_utf8_and_no_debug_output() {
         assert_eq!(text(&object, tags::PATIENT_NAME), expected, "{set}");
         assert!(!format!("{context:?}").contains(&expected[..4]), "no patient in debug output");
     }
+}
+
+#[test]
+fn a_segmentation_beside_its_images_is_no_damaged_file() {
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let labels = labels(&origin);
+    let sets = [(segment("a"), LabelSet { map: &labels, labels: &[1] })];
+    let made = binary_segmentation(&context, &title(), &sets).unwrap();
+    let files = series().into_iter().chain([made.file.bytes().to_vec()]);
+    let files = files.enumerate().map(|(n, file)| (n.to_string(), std::sync::Arc::from(file))).collect();
+    let scan = hilum_dicom::scan(&hilum_dicom::Source::Memory(files), &hilum_dicom::Limits::default()).unwrap();
+    assert!(scan.skipped().is_empty(), "{:?}", scan.skipped());
+    let ct = scan.series().iter().find(|s| s.modality == "CT").unwrap();
+    assert!(hilum_dicom::load(&scan, &ct.series_uid, &|_| ()).unwrap().notes.is_empty());
 }
 
 #[test]
@@ -186,7 +211,13 @@ fn group(uid: &str, concept: Code, value: f64, unit: Code) -> MeasurementGroup {
 }
 
 fn report(groups: Vec<MeasurementGroup>) -> MeasurementReport {
-    MeasurementReport { procedure: codes::CT_OF_CHEST, groups, comments: vec!["A\tremark".into()], schemes: vec![] }
+    MeasurementReport {
+        procedure: codes::CT_OF_CHEST,
+        groups,
+        comments: vec!["A\tremark".into()],
+        schemes: vec![],
+        earlier: vec![],
+    }
 }
 
 /// All items of a report, depth first.

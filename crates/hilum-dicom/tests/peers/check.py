@@ -261,6 +261,43 @@ def check_report(case, path, folder, source):
         check(f"{case} sr: dcmtk dsrdump", done.returncode == 0 and not done.stderr.strip(), done.stderr[:200])
 
 
+def check_follow_up(case, path, folder, source):
+    """Two time points of one lesion, the earlier one in another study."""
+    report = hd.sr.srread(path)
+    first = pydicom.dcmread(folder / "sr.dcm")
+    groups = report.content.get_volumetric_roi_measurement_groups(graphic_type=None)
+    good = len(groups) == 2 and groups[0].tracking_uid == groups[1].tracking_uid
+    tracked = {g.tracking_identifier: g.tracking_uid for g in hd.sr.srread(folder / "sr.dcm").content.get_volumetric_roi_measurement_groups()}
+    good &= groups[0].tracking_uid == tracked["Ground glass"]
+
+    def context(group, code):
+        return next(i for i in group[0].ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == code)
+
+    for group, order, days, volumes in zip(groups, (2, 1), (30, 0), ([3.0, 1.5, 100.0], [1.5])):
+        good &= context(group, "126073").MeasuredValueSequence[0].NumericValue == order
+        offset = context(group, "128740")
+        good &= offset.MeasuredValueSequence[0].NumericValue == days and offset.RelationshipType == "HAS OBS CONTEXT"
+        good &= offset.ContentSequence[0].ConceptCodeSequence[0].CodeMeaning == "Baseline"
+        good &= [float(m.value) for m in group.get_measurements()] == volumes
+    judged = groups[0].get_qualitative_evaluations()
+    good &= [j.value.meaning for j in judged] == ["Increase in size"]
+    change = groups[0].get_measurements()[1]
+    good &= sorted(float(i.MeasuredValueSequence[0].NumericValue) for i in change.ContentSequence) == [0.25, 0.25]
+    check(f"{case} follow-up: highdicom, time points and change", bool(good))
+    other = report.PertinentOtherEvidenceSequence
+    images = [i for s in other[0].ReferencedSeriesSequence for i in s.ReferencedSOPSequence]
+    good = len(other) == 1 and other[0].StudyInstanceUID != report.StudyInstanceUID and len(images) == len({f.SOPInstanceUID for f in source.files}) + 1
+    predecessor = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    good &= predecessor.ReferencedSOPClassUID == first.SOPClassUID
+    check(f"{case} follow-up: earlier evidence and predecessor", bool(good), f"{len(images)} objects")
+    for name, arguments in (("dsrdump", ["-q", str(path)]), ("tid1500reader", ["--inputDICOM", str(path), "--outputMetadata", "/dev/null"])):
+        program = tool(name)
+        if program:
+            done = subprocess.run([program, *arguments], capture_output=True, text=True, errors="replace")
+            quiet = name != "dsrdump" or not done.stderr.strip()
+            check(f"{case} follow-up: {name}", done.returncode == 0 and quiet, done.stderr[-200:])
+
+
 def check_views(case, folder, source):
     """Picture and PDF byte by byte, key objects and outlines by what they refer to."""
     picture = pydicom.dcmread(folder / "capture.dcm")
@@ -330,6 +367,7 @@ def main():
         check_dcmqi(case, folder / "seg-binary.dcm", source)
         check_views(case, folder, source)
         check_report(case, folder / "sr.dcm", folder, source)
+        check_follow_up(case, folder / "sr-follow-up.dcm", folder, source)
     entities = tool("dcentvfy")
     if entities:
         for folder in folders:

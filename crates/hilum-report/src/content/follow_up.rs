@@ -4,19 +4,29 @@ use hilum_findings::{Comparison, Findings, FollowUp, LesionFate, Lobe, Severity,
 
 use super::tables::{capitalised, number, score};
 use crate::document::{Block, Cell, Column, NoteLine, Row, Section, Table, Text};
+use crate::picture::Picture;
 use crate::wording::Phrase;
-use crate::{Language, chart, impression};
+use crate::{Language, chart, impression, palette};
 
 /// Opacities listed; the rest is in `findings.json`.
 const LESIONS_MAX: usize = 12;
 
-/// The section; `None` if no earlier study was given.
-pub(super) fn section<'a>(findings: &Findings, language: Language) -> Option<Section<'a>> {
+/// The section, with the pictures of both studies; `None` if no earlier study was given.
+pub(super) fn section<'a>(findings: &Findings, pictures: &'a [Picture], language: Language) -> Option<Section<'a>> {
     let follow_up = findings.follow_up.as_ref()?;
     let mut blocks = vec![Block::Paragraph(since(follow_up, language).into())];
     let notes: Vec<NoteLine> = follow_up.cautions.iter().map(|note| note_line(note, language)).collect();
     if !notes.is_empty() {
         blocks.push(Block::Notes(notes));
+    }
+    if !pictures.is_empty() {
+        let legend = [
+            (palette::NEW, Phrase::ChangeNew),
+            (palette::PERSISTING, Phrase::ChangePersisting),
+            (palette::RESOLVED, Phrase::ChangeResolved),
+        ];
+        let legend = legend.map(|(colour, phrase)| (colour, phrase.text(language).to_string())).to_vec();
+        blocks.push(Block::Gallery { pictures, note: Phrase::ChangeNote.text(language).to_string(), legend });
     }
     if let Some(comparison) = &follow_up.comparison {
         blocks.push(Block::Table(regions(comparison, language)));

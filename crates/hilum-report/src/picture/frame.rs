@@ -13,6 +13,9 @@ const TEXT: f32 = 18.0;
 const SMALL: f32 = 14.5;
 const MARGIN: f32 = 10.0;
 const SCALE_BAR_MM: f64 = 50.0;
+/// Pixels between panels.
+const PANEL_GAP: usize = 6;
+const GAP_COLOUR: Rgb = [70; 3];
 /// Direction cosine from which a second letter is worth naming (an axis turned by 20° or more).
 const OBLIQUE: f64 = 0.34;
 
@@ -55,6 +58,35 @@ pub(crate) fn framed(image: &Canvas, plane: &PlaneGeometry, annotation: &Annotat
 /// A picture with letters at its edges, given its directions to the right and down, with its annotation and a strip below.
 pub(crate) fn lettered(image: &Canvas, [to_right, to_below]: [PatientVector; 2], annotation: &Annotation) -> Canvas {
     let mut canvas = with_footer(image, annotation);
+    letter(&mut canvas, image, [to_right, to_below]);
+    canvas
+}
+
+/// A slice with letters, scale bar and lines of text in its upper left corner, to stand beside another one.
+pub(crate) fn panel(image: &Canvas, plane: &PlaneGeometry, lines: &[String]) -> Canvas {
+    let mut canvas = image.clone();
+    corner(&mut canvas, lines);
+    letter(&mut canvas, image, [plane.right, plane.down]);
+    scale_bar(&mut canvas, image, plane.pixel_mm);
+    canvas
+}
+
+/// Panels of one height beside each other, with one strip below.
+pub(crate) fn beside(panels: &[Canvas], annotation: &Annotation) -> Canvas {
+    let gaps = PANEL_GAP * panels.len().saturating_sub(1);
+    let width = panels.iter().map(Canvas::width).sum::<usize>() + gaps;
+    let height = panels.iter().map(Canvas::height).max().unwrap_or(0);
+    let mut joined = Canvas::filled(width, height, GAP_COLOUR);
+    let mut x = 0;
+    for panel in panels {
+        joined.place(panel, x, 0);
+        x += panel.width() + PANEL_GAP;
+    }
+    with_footer(&joined, annotation)
+}
+
+/// Letters at the edges of a picture that lies in the upper left of the canvas.
+fn letter(canvas: &mut Canvas, image: &Canvas, [to_right, to_below]: [PatientVector; 2]) {
     let (width, height) = (image.width() as f32, image.height() as f32);
     let colour = palette::ANNOTATION;
     let size = TEXT * 1.15;
@@ -69,9 +101,16 @@ pub(crate) fn lettered(image: &Canvas, [to_right, to_below]: [PatientVector; 2],
         (&below, [(width - length(&below)) / 2.0, height - MARGIN]),
     ];
     for (name, at) in places {
-        text(&mut canvas, name, at, size, Face::Semibold, colour);
+        text(canvas, name, at, size, Face::Semibold, colour);
     }
-    canvas
+}
+
+/// Lines in the upper left corner, the first one strong.
+fn corner(canvas: &mut Canvas, lines: &[String]) {
+    for (line, words) in lines.iter().enumerate() {
+        let face = if line == 0 { Face::Semibold } else { Face::Regular };
+        text(canvas, words, [MARGIN, MARGIN + TEXT * (0.8 + 1.25 * line as f32)], TEXT, face, palette::ANNOTATION);
+    }
 }
 
 /// The picture with the written annotation and the strip.
@@ -79,10 +118,7 @@ fn with_footer(image: &Canvas, annotation: &Annotation) -> Canvas {
     let mut canvas = Canvas::filled(image.width(), image.height() + FOOTER, [0; 3]);
     canvas.place(image, 0, 0);
     let width = image.width() as f32;
-    for (line, words) in annotation.upper_left.iter().enumerate() {
-        let face = if line == 0 { Face::Semibold } else { Face::Regular };
-        text(&mut canvas, words, [MARGIN, MARGIN + TEXT * (0.8 + 1.25 * line as f32)], TEXT, face, palette::ANNOTATION);
-    }
+    corner(&mut canvas, &annotation.upper_left);
     for (line, words) in annotation.upper_right.iter().enumerate() {
         let x = width - MARGIN - Face::Regular.width(words, TEXT);
         text(

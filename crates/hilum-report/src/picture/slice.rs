@@ -14,6 +14,7 @@ pub(crate) const LUNG_WINDOW: Window = Window { center: -600.0, width: 1500.0 };
 pub(crate) const AIR_HU: f32 = -1024.0;
 const LESION_LINE: f32 = 1.8;
 const LOBE_LINE: f32 = 0.9;
+const TINT_LINE: f32 = 1.1;
 
 /// Least probability that is coloured.
 const PROBABILITY_MIN: f32 = 0.1;
@@ -46,6 +47,32 @@ fn of_probability(probability: f32) -> Rgb {
         let (from, to) = (f32::from(from[c]), f32::from(to[c]));
         (from + (place - below as f32) * (to - from)).round() as u8
     })
+}
+
+/// How far a tint covers the slice: vessels beneath must stay visible.
+const TINT_COVER: f32 = 0.4;
+
+/// The slice on `geometry`, each of the labels tinted in its colour and outlined.
+pub(crate) fn tinted(ct: &Volume<i16>, labels: &LabelMap, tints: &[(u8, Rgb)], geometry: &PlaneGeometry) -> Canvas {
+    let mut canvas = Canvas::from_grey(&plane(ct, geometry, AIR_HU), LUNG_WINDOW);
+    let mut present = [false; 256];
+    for label in plane_of_labels(labels, geometry).data {
+        present[usize::from(label)] = true;
+    }
+    for (label, colour) in tints.iter().filter(|(label, _)| present[usize::from(*label)]) {
+        let share = plane_of_occupancy(labels, |l| l == *label, geometry);
+        for (pixel, share) in canvas.pixels_mut().iter_mut().zip(&share.data) {
+            let cover = TINT_COVER * share.clamp(0.0, 1.0);
+            *pixel = std::array::from_fn(|c| {
+                let (below, above) = (f32::from(pixel[c]), f32::from(colour[c]));
+                (below + cover * (above - below)).round() as u8
+            });
+        }
+        for line in isolines(&share, 0.5) {
+            canvas.draw(&line, *colour, TINT_LINE);
+        }
+    }
+    canvas
 }
 
 /// The slice on `geometry` with outlines: thin around the lobes, stronger around the lesions, each in its colour.

@@ -77,11 +77,16 @@ impl Stage {
     /// Slice `index`, counted from the foot end, in its own plane, so that no slice is mixed with its neighbours; turned
     /// the way radiologists look at it and clipped to the lungs.
     pub(crate) fn slice(&self, index: usize) -> PlaneGeometry {
+        self.slice_with_pixel(index, self.pixel_mm)
+    }
+
+    /// As [`Stage::slice`], with another pixel size.
+    pub(crate) fn slice_with_pixel(&self, index: usize, pixel_mm: f64) -> PlaneGeometry {
         let stored = if is_stored_from_foot(&self.grid) { index } else { self.slices() - 1 - index };
         let [to_right, to_below, _] = self.slice_view().directions();
         let axes = self.grid.axes();
         let across = if axes[2].dot(to_right).abs() >= axes[1].dot(to_right).abs() { 2 } else { 1 };
-        let half = 0.5 * self.pixel_mm;
+        let half = 0.5 * pixel_mm;
         let mut corner = [stored as f64; 3];
         // The direction along a stored axis, and how many pixels it takes.
         let mut along = |axis: usize, towards: PatientVector| {
@@ -91,13 +96,13 @@ impl Stage {
             let high = (end as f64 - 0.5 + MARGIN_MM / spacing).min(self.grid.shape()[axis] as f64 - 0.5);
             let forward = axes[axis].dot(towards) >= 0.0;
             corner[axis] = if forward { low + half / spacing } else { high - half / spacing };
-            let pixels = (((high - low) * spacing / self.pixel_mm).floor() as usize).max(1);
+            let pixels = (((high - low) * spacing / pixel_mm).floor() as usize).max(1);
             (if forward { axes[axis] } else { axes[axis].times(-1.0) }, pixels)
         };
         let (right, width) = along(across, to_right);
         let (down, height) = along(3 - across, to_below);
         let origin = self.grid.patient_from_voxel(VoxelPoint(corner));
-        PlaneGeometry { origin, right, down, width, height, pixel_mm: self.pixel_mm }
+        PlaneGeometry { origin, right, down, width, height, pixel_mm }
     }
 
     /// Least and greatest extent of the box along a direction, from `zero`.

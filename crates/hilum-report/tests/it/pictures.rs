@@ -1,7 +1,7 @@
 //! Where things lie in the pictures.
 
-use hilum_findings::{Findings, SliceLesions};
-use hilum_report::{Images, Language, ReportError, ReportInput, write_report};
+use hilum_findings::{Comparison, EarlierStudy, Findings, FollowUp, SliceLesions};
+use hilum_report::{FollowUpImages, Images, Language, ReportError, ReportInput, write_report};
 use hilum_volume::{AxisOrder, Geometry, LabelMap, PatientPoint, Volume};
 
 /// A grey block of lung, 90 × 60 × 40 voxels of 2 mm, with a cube of consolidation 16 mm from the patient's right end,
@@ -52,14 +52,11 @@ impl Pixels {
 
 fn picture(ct: &Volume<i16>, labels: &LabelMap, name: &str) -> Pixels {
     let findings = findings(ct.shape()[0]);
-    let images = Some(Images { ct, labels, lesion_probability: None });
+    let images = Some(Images { ct, labels, lesion_probability: None, follow_up: None });
     let files =
         write_report(&ReportInput { findings: &findings, subject: None, images, language: Language::English }).unwrap();
     let (_, png) = files.pictures.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("there is {name}"));
-    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
-    let mut data = vec![0; reader.output_buffer_size().unwrap()];
-    let info = reader.next_frame(&mut data).unwrap();
-    Pixels { width: info.width as usize, data }
+    decoded(png)
 }
 
 /// Orange, as consolidation is outlined.
@@ -121,6 +118,81 @@ fn coronal_and_sagittal_slices_keep_their_own_plane() {
     }
 }
 
+/// The size and pixels of a picture.
+fn decoded(png: &[u8]) -> Pixels {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut data = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut data).unwrap();
+    Pixels { width: info.width as usize, data }
+}
+
+/// The lesion of [`chest`] was one half as long and lay further to the patient's left: one third of what is shown is new,
+/// one third persists, one third has resolved.
+fn change(labels: &LabelMap) -> LabelMap {
+    let mut change = labels.labels().map(|_| 0);
+    for s in 14..20 {
+        for r in 10..18 {
+            for c in 12..27 {
+                change[[s, r, c]] = 1 + ((c - 12) / 5) as u8;
+            }
+        }
+    }
+    LabelMap::new(change)
+}
+
+#[test]
+fn change_is_shown_in_each_study_at_the_same_place() {
+    let (ct, labels) = chest();
+    let change = change(&labels);
+    let earlier = ct.map(|hu| hu - 50);
+    let mut findings = findings(40);
+    findings.follow_up = Some(FollowUp {
+        earlier: vec![EarlierStudy::default()],
+        comparison: Some(Comparison::default()),
+        ..FollowUp::default()
+    });
+    let write = |earlier_ct, language| {
+        let follow_up = Some(FollowUpImages { change: &change, earlier_ct });
+        let images = Some(Images { ct: &ct, labels: &labels, lesion_probability: None, follow_up });
+        write_report(&ReportInput { findings: &findings, subject: None, images, language }).unwrap()
+    };
+    let both = write(Some(&earlier), Language::English);
+    assert_eq!(both, write(Some(&earlier), Language::English), "the same input gives the same bytes");
+    let names: Vec<&str> = both.pictures.iter().map(|(n, _)| n.as_str()).filter(|n| n.starts_with("change")).collect();
+    assert_eq!(names, ["change-axial-1.png", "change-coronal.png"]);
+    let picture = |files: &hilum_report::ReportFiles, name: &str| {
+        decoded(&files.pictures.iter().find(|(n, _)| n == name).unwrap().1)
+    };
+    let axial = picture(&both, "change-axial-1.png");
+    // A panel has pixels of .25 mm by 1.5, so it is 480 wide for the 180 mm of the volume, and column c begins at pixel
+    // 16 c / 3. Row 13, the middle of the lesion, is at pixel 72.
+    let (panel, row) = ((axial.width - 6) / 2, 72);
+    assert_eq!(panel, 480);
+    let middle = |column: f64, panels: usize| axial.at((16.0 / 3.0 * column) as usize + panels * (panel + 6), row);
+    let is_tinted = |[r, g, b]: [u8; 3]| r.max(g).max(b) - r.min(g).min(b) > 20;
+    // Columns 12 to 16 are new, 17 to 21 persist, 22 to 26 resolved.
+    for (column, then, now) in [(14.5, false, true), (19.5, true, true), (24.5, true, false), (40.5, false, false)] {
+        assert_eq!(is_tinted(middle(column, 0)), then, "earlier study, column {column}: {:?}", middle(column, 0));
+        assert_eq!(is_tinted(middle(column, 1)), now, "this study, column {column}: {:?}", middle(column, 1));
+    }
+    let alone = write(None, Language::German);
+    assert!(picture(&alone, "change-axial-1.png").width < panel + 10, "without an earlier image there is one panel");
+    for (files, language, words) in [
+        (&both, Language::English, "resolved opacity"),
+        (&alone, Language::German, "zurückgebildete Verdichtung"),
+        (&write(Some(&earlier), Language::French), Language::French, "opacité disparue"),
+        (&write(Some(&earlier), Language::Spanish), Language::Spanish, "opacidad resuelta"),
+    ] {
+        assert!(files.html.contains(words), "{language:?}");
+    }
+    let nothing = LabelMap::new(labels.labels().map(|_| 0));
+    let follow_up = Some(FollowUpImages { change: &nothing, earlier_ct: Some(&earlier) });
+    let images = Some(Images { ct: &ct, labels: &labels, lesion_probability: None, follow_up });
+    let input = ReportInput { findings: &findings, subject: None, images, language: Language::English };
+    let files = write_report(&input).unwrap();
+    assert!(!files.pictures.iter().any(|(n, _)| n.starts_with("change")), "no opacity then and now, no picture");
+}
+
 #[test]
 fn labels_on_another_grid_are_an_error() {
     let (ct, labels) = chest();
@@ -130,7 +202,7 @@ fn labels_on_another_grid_are_an_error() {
     let input = ReportInput {
         findings: &findings,
         subject: None,
-        images: Some(Images { ct: &ct, labels: &labels, lesion_probability: None }),
+        images: Some(Images { ct: &ct, labels: &labels, lesion_probability: None, follow_up: None }),
         language: Language::English,
     };
     assert!(matches!(write_report(&input), Err(ReportError::Grid { .. })));
@@ -141,7 +213,7 @@ fn a_map_without_labels_still_gets_slices_but_nothing_rendered() {
     let (ct, labels) = chest();
     let empty = LabelMap::new(labels.labels().map(|_| 0));
     let findings = findings(40);
-    let images = Some(Images { ct: &ct, labels: &empty, lesion_probability: None });
+    let images = Some(Images { ct: &ct, labels: &empty, lesion_probability: None, follow_up: None });
     let files =
         write_report(&ReportInput { findings: &findings, subject: None, images, language: Language::German }).unwrap();
     let names: Vec<&str> = files.pictures.iter().map(|(n, _)| n.as_str()).collect();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hilum_dicom::{
-    Concept, ListedElement, ListedValue, ReportDocument, ReportedGroup, SegmentationForm, SegmentationImage,
-    list_elements,
+    Concept, EvaluationValue, ListedElement, ListedValue, ReportDocument, ReportedGroup, SegmentationForm,
+    SegmentationImage, codes, list_elements,
 };
 use hilum_network::{NodeLimits, Outgoing};
 
@@ -31,7 +31,7 @@ pub(super) fn is_segmentation(path: &Path) -> bool {
 }
 
 /// The segmentations below a folder.
-pub(super) fn segmentations(path: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn segmentations(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files(&[path.to_owned()])?.into_iter().map(|(file, _)| file).filter(|file| is_segmentation(file)).collect())
 }
 
@@ -109,13 +109,24 @@ fn measurements(r: &ReportDocument) -> Vec<String> {
         lines.push(format!("  {}", title(group)));
         for m in &group.measurements {
             let derivation = m.derivation.as_ref().map_or(String::new(), |d| format!("{} ", words(d)));
-            let value = match &m.quantity {
+            let mut value = match &m.quantity {
                 Some(q) => format!("{} {}", q.value, unit(&q.unit)),
                 None => "no number".into(),
             };
+            if let [Some(lower), Some(upper)] = &m.uncertainty {
+                value = match lower.value == upper.value {
+                    true => format!("{value} (± {})", upper.value),
+                    false => format!("{value} (- {}, + {})", lower.value, upper.value),
+                };
+            }
             lines.push(format!("      {derivation}{}: {value}", words(&m.concept)));
         }
+        lines.extend(group.evaluations.iter().map(|e| match &e.value {
+            EvaluationValue::Code(code) => format!("      {}: {}", words(&e.concept), words(code)),
+            EvaluationValue::Text(text) => format!("      {}: {}", words(&e.concept), shown(text)),
+        }));
     }
+    lines.extend(r.predecessors.iter().map(|p| format!("  takes in parts of {}", p.sop_instance_uid)));
     if r.unread_items > 0 {
         lines.push(format!("  {} content items are of other kinds", r.unread_items));
     }
@@ -126,6 +137,8 @@ fn title(group: &ReportedGroup) -> String {
     let mut parts: Vec<String> = group.tracking_id.iter().map(|id| shown(id)).collect();
     parts.extend(group.finding.as_ref().map(words));
     parts.extend(group.sites.iter().map(|s| words(&s.site)));
+    let time_point = group.contexts.iter().filter(|(name, _)| name.is(codes::TIME_POINT));
+    parts.extend(time_point.map(|(_, text)| shown(text)));
     if parts.is_empty() { "a group without a name".into() } else { parts.join(", ") }
 }
 

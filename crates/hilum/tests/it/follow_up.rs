@@ -26,7 +26,35 @@ fn an_earlier_result_is_read_back_and_compared() {
     assert!(comparison.registration.lung_dice > 0.97, "{:?}", comparison.registration);
     assert!(comparison.regions.iter().all(|r| r.trend == Some(Trend::Unchanged)), "{:?}", comparison.regions);
     let html = std::fs::read_to_string(two.join("report.html")).unwrap();
-    assert!(html.contains("Follow-up"));
+    assert!(html.contains("Follow-up") && html.contains("Change: Axial"));
+    for file in ["pictures/change-axial-1.png", "pictures/change-coronal.png", "dicom/change.dcm"] {
+        assert!(two.join(file).is_file(), "{file} is missing");
+    }
+    let info = hilum_ok(&["dicom", "info", text(&two.join("dicom/measurements.dcm"))]);
+    for words in
+        ["Lesion 1, ", ", Earlier study", "Difference in size: 0 mL (± ", "Opacity, since the earlier study: No change"]
+    {
+        assert!(info.contains(words), "{words}: {info}");
+    }
+    let checked = hilum_ok(&["dicom", "validate", "--quiet", text(&two.join("dicom"))]);
+    assert!(checked.contains("Comprehensive 3D SR"), "{checked}");
+
+    // Masks that lie beside the images of an earlier study are measured in place of those found.
+    let beside = folder.path().join("beside");
+    std::fs::create_dir(&beside).unwrap();
+    for file in std::fs::read_dir(&series).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), beside.join(file.file_name())).unwrap();
+    }
+    for name in ["segmentation.dcm", "lesions.dcm"] {
+        std::fs::copy(one.join("dicom").join(name), beside.join(name)).unwrap();
+    }
+    let masked = folder.path().join("masked");
+    hilum_ok(&["analyze", text(&series), "--out", text(&masked), "--prior", text(&beside), "--quiet"]);
+    let findings = Findings::from_json(&std::fs::read_to_string(masked.join("findings.json")).unwrap()).unwrap();
+    let cautions = findings.follow_up.unwrap().cautions;
+    let remark = cautions.iter().find(|n| n.code == "earlier-masks").unwrap_or_else(|| panic!("{cautions:?}"));
+    assert!(remark.text.contains("Lobes and opacities are those of a segmentation"), "{}", remark.text);
 
     let (other, three) = (folder.path().join("other"), folder.path().join("three"));
     hilum_ok(&["phantom", "--quiet", "--variant", "small", "--seed", "2", "--out", text(&other)]);
