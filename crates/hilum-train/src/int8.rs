@@ -52,7 +52,8 @@ impl Runtime for Watched {
 }
 
 /// Measures the ranges of 8-bit convolutions on the training side of a split, and what they do to the Dice of its held-out
-/// patients. Returns what belongs into the card, and the two evaluations: `f32`, then 8-bit.
+/// patients. Returns what belongs into the card, and the two evaluations: `f32`, then 8-bit. [`EvaluateOptions::split`] is not
+/// looked at.
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate()); and if this processor has no instructions for 8-bit convolutions.
@@ -61,13 +62,13 @@ pub fn measure_int8(
     folder: &Path,
     model: &Model,
     split: &Split,
-    threads: usize,
+    options: &EvaluateOptions,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<(Int8, [Evaluation; 2]), TrainError> {
-    let engine_options = EngineOptions { threads, ..EngineOptions::default() };
+    let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
     let plain = Engine::new(&model.graph, &model.weights, engine_options)?;
     let watched = Watched { engine: plain, seen: Mutex::default(), failed: Mutex::default() };
-    let of = |side| EvaluateOptions { split: Some((split.clone(), side)), threads, ..EvaluateOptions::default() };
+    let of = |side| EvaluateOptions { split: Some((split.clone(), side)), ..options.clone() };
     let seen = evaluate_on(&watched, layout, folder, model, &of(Side::Train), &|share| progress(share * 0.6))?;
     let Watched { engine: plain, seen: calibration, .. } = watched;
     let calibration = calibration.into_inner().unwrap_or_else(PoisonError::into_inner);

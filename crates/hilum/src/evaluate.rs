@@ -24,7 +24,8 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         return Err(WrongUsage(format!("there is no folder {}", folder.display())).into());
     }
     let report = |fraction| progress.report("evaluating", fraction);
-    let options = EvaluateOptions { threads, prefix: arguments.prefix.clone(), ..EvaluateOptions::default() };
+    let (prefix, limits) = (arguments.prefix.clone(), machine::limits());
+    let options = EvaluateOptions { threads, prefix, limits, ..EvaluateOptions::default() };
     if !arguments.folds.is_empty() {
         let folds = arguments.folds.iter().map(|run| fold(run)).collect::<Result<Vec<_>>>()?;
         let evaluation = hilum_train::cross_validate(&folds, layout(folder)?, folder, &options, &report)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use hilum_nn::{Model, ModelCard, ONNX_OPSET};
+use hilum_train::EvaluateOptions;
 
 use crate::arguments::{ModelsAction, ModelsArguments};
 use crate::outcome::WrongUsage;
@@ -99,7 +100,8 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
     let split = evaluate::read_split(split)?;
     let layout = evaluate::layout(data)?;
     let report = |share| progress.report("measuring", share);
-    let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &split, threads, &report)?;
+    let options = EvaluateOptions { threads, limits: machine::limits(), ..EvaluateOptions::default() };
+    let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &split, &options, &report)?;
     progress.finish();
     for (precision, evaluation) in ["f32", "int8"].into_iter().zip(&evaluations) {
         println!("{precision}: {}", evaluation.table());

@@ -30,13 +30,14 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
         start.from = folder.join(&start.from);
     }
     if let Some(fold) = arguments.fold {
-        config = config.fold(fold, &data_root())?;
+        config = config.fold(fold, &data_root(), &machine::limits())?;
     }
     output::folder(&arguments.out)?;
     let options = RunOptions {
         device: arguments.device,
         cards: arguments.cards,
         cache: arguments.cache.as_deref(),
+        limits: machine::limits(),
         preparing: &|share| progress.report("preparing slices", share),
     };
     if arguments.rehearse {
