@@ -1,17 +1,18 @@
 //! `cargo xtask fuzz`: the parsers of foreign bytes under libFuzzer and AddressSanitizer, from seeds made of the test data.
 //!
-//! Needs a nightly toolchain and `cargo install cargo-fuzz`. Corpora grow in `fuzz/corpus`; what crashed once lies in
-//! `fuzz/regressions` and is run first.
+//! The sanitizer is an unstable option of the compiler: a nightly toolchain takes it as it is, the stable one with
+//! `RUSTC_BOOTSTRAP=1`, which is set where there is no nightly. cargo-fuzz is built into `target` where it is not installed.
+//! Corpora grow in `fuzz/corpus`; what crashed once lies in `fuzz/regressions` and is run first.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{cargo_path, run};
+use crate::{cargo_path, fuzz_seeds, run, target};
 
 /// What to fuzz, and for how long.
 #[derive(Args)]
@@ -26,12 +27,12 @@ pub(crate) struct FuzzArguments {
     replay: bool,
 }
 
+/// Targets that the feature `train` of `fuzz/Cargo.toml` is for.
+const OF_TRAINING: [&str; 2] = ["config", "pictures"];
+
 /// A target takes at most this much memory, and a single input this long.
 const MEGABYTES: u32 = 512;
 const SECONDS: u32 = 20;
-
-/// Stands between the files of one input of the target `dicom`.
-const CUT: &[u8] = b"HILUMCUT";
 
 pub(crate) fn fuzz(root: &Path, arguments: &FuzzArguments) -> Result<()> {
     let known = targets(root)?;
@@ -39,25 +40,40 @@ pub(crate) fn fuzz(root: &Path, arguments: &FuzzArguments) -> Result<()> {
     if let Some(stranger) = chosen.iter().find(|target| !known.contains(target)) {
         bail!("there is no target `{stranger}`; there are: {}", known.join(", "));
     }
-    seed(root)?;
+    let compiler = Compiler::find();
+    eprintln!("{}", compiler.in_words());
+    let tools = tools(root)?;
+    fuzz_seeds::sow(root, &known)?;
+    let folder = root.join("fuzz");
+    let mut table = String::from("| target | inputs | seconds | coverage | peak MB |\n|---|---|---|---|---|\n");
+    let mut found = Vec::new();
     for target in &chosen {
-        let folder = root.join("fuzz");
-        let regressions = folder.join("regressions").join(target);
+        let (corpus, regressions) = (folder.join("corpus").join(target), folder.join("regressions").join(target));
+        fs::create_dir_all(&corpus)?;
         fs::create_dir_all(&regressions)?;
-        let mut command = Command::new(cargo_path());
-        // The nightly toolchain is chosen by its name, whatever runs this.
-        command.env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC").env_remove("RUSTDOC");
-        command.env("RUSTUP_TOOLCHAIN", "nightly").args(["fuzz", "run", target]).current_dir(root);
-        command.arg(folder.join("corpus").join(target)).arg(&regressions).arg("--");
+        let mut command = compiler.cargo(&tools)?;
+        let features: &[&str] = if OF_TRAINING.contains(&target.as_str()) { &["--features", "train"] } else { &[] };
+        command
+            .args(["fuzz", "run"])
+            .args(features)
+            .arg(target)
+            .arg(corpus)
+            .arg(regressions)
+            .arg("--")
+            .current_dir(root);
         command.args([format!("-rss_limit_mb={MEGABYTES}"), format!("-timeout={SECONDS}"), "-max_len=65536".into()]);
-        command.arg(if arguments.replay {
-            "-runs=0".into()
-        } else {
-            format!("-max_total_time={}", 60 * arguments.minutes)
+        command.arg("-print_final_stats=1").arg(match arguments.replay {
+            true => "-runs=0".into(),
+            false => format!("-max_total_time={}", 60 * arguments.minutes),
         });
-        run(&mut command).with_context(|| format!("the target `{target}` found something, or cannot be built"))?;
+        let (statistics, passed) = watched(&mut command)?;
+        table += &statistics.row(target, passed);
+        if !passed {
+            found.push(target.as_str());
+        }
     }
-    Ok(())
+    println!("\n{table}");
+    if found.is_empty() { Ok(()) } else { bail!("found something in, or could not build: {}", found.join(", ")) }
 }
 
 /// The names of the targets: the files of `fuzz/targets`.
@@ -70,54 +86,133 @@ fn targets(root: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Copies test data into the corpora, where it is not there yet.
-fn seed(root: &Path) -> Result<()> {
-    let data = root.join("crates/hilum-dicom/tests/data");
-    let corpus = |target: &str| -> Result<PathBuf> {
-        let folder = root.join("fuzz/corpus").join(target);
-        fs::create_dir_all(&folder)?;
-        Ok(folder)
-    };
-    for path in files(&data.join("syntax"), "zip")? {
-        let name = path.file_stem().context("a fixture has a name")?;
-        fs::copy(&path, corpus("zip")?.join(name))?;
-        let series = unpacked(&path)?;
-        fs::write(corpus("dicom")?.join(name), series.join(CUT))?;
-        fs::write(corpus("deidentify")?.join(name), [&[0], &series[0][..]].concat())?;
-    }
-    for path in files(&data.join("results"), "dcm")? {
-        let name = path.file_stem().context("a fixture has a name")?;
-        fs::copy(&path, corpus("results")?.join(name))?;
-        fs::write(corpus("deidentify")?.join(name), [&[31], &fs::read(&path)?[..]].concat())?;
-    }
-    for path in files(&data.join("nifti"), "nii")?.into_iter().chain(files(&data.join("nifti"), "gz")?) {
-        fs::copy(&path, corpus("nifti")?.join(path.file_name().context("a fixture has a name")?))?;
-    }
-    fs::copy(root.join("models/pneumonia-ct/card.toml"), corpus("card")?.join("pneumonia-ct"))?;
-    for target in targets(root)? {
-        for path in files(&root.join("fuzz/seeds").join(&target), "")? {
-            fs::copy(&path, corpus(&target)?.join(path.file_name().context("a seed has a name")?))?;
+/// What compiles with a sanitizer.
+enum Compiler {
+    Nightly,
+    /// The toolchain that runs this, told to take unstable options.
+    Bootstrapped,
+}
+
+impl Compiler {
+    fn find() -> Self {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", "rustc", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+        match command.status() {
+            Ok(status) if status.success() => Self::Nightly,
+            _ => Self::Bootstrapped,
         }
     }
-    Ok(())
+
+    fn in_words(&self) -> &'static str {
+        match self {
+            Self::Nightly => "compiling with the nightly toolchain",
+            Self::Bootstrapped => {
+                "there is no nightly toolchain: compiling with this one, which takes unstable options by RUSTC_BOOTSTRAP=1"
+            }
+        }
+    }
+
+    /// Cargo with the programs in `tools` as its subcommands.
+    fn cargo(&self, tools: &Path) -> Result<Command> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([tools.to_owned()].into_iter().chain(std::env::split_paths(&path)))?;
+        let mut command = match self {
+            // The toolchain is chosen by its name, whatever runs this.
+            Self::Nightly => {
+                let mut command = Command::new("cargo");
+                command.env("RUSTUP_TOOLCHAIN", "nightly");
+                command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTDOC");
+                command
+            }
+            Self::Bootstrapped => {
+                let mut command = Command::new(cargo_path());
+                command.env("RUSTC_BOOTSTRAP", "1");
+                command
+            }
+        };
+        command.env("PATH", path);
+        Ok(command)
+    }
 }
 
-/// The files of a folder with this extension, or all if it is empty; none if there is no folder.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    paths.retain(|path| extension.is_empty() || path.extension().is_some_and(|e| e == extension));
-    paths.sort();
-    Ok(paths)
+/// Where cargo-fuzz is, if it is not installed for everybody; it is built there once.
+fn tools(root: &Path) -> Result<PathBuf> {
+    let folder = target(root).join("cargo-fuzz");
+    let tools = folder.join("bin");
+    let there = |command: &mut Command| command.arg("--version").output().is_ok_and(|o| o.status.success());
+    if !there(&mut Command::new("cargo-fuzz")) && !there(&mut Command::new(tools.join("cargo-fuzz"))) {
+        run(Command::new(cargo_path()).args(["install", "cargo-fuzz", "--locked", "--root"]).arg(&folder))
+            .context("cargo-fuzz could not be built")?;
+    }
+    Ok(tools)
 }
 
-fn unpacked(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut archive = zip::ZipArchive::new(fs::File::open(path)?)?;
-    (0..archive.len())
-        .map(|n| {
-            let mut bytes = Vec::new();
-            archive.by_index(n)?.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        })
-        .collect()
+/// What libFuzzer says of a run.
+#[derive(Debug, Default, PartialEq)]
+struct Statistics {
+    inputs: Option<u64>,
+    seconds: Option<u64>,
+    coverage: Option<u64>,
+    peak_mb: Option<u64>,
+}
+
+impl Statistics {
+    fn note(&mut self, line: &str) {
+        let after = |what: &str| {
+            let rest = line.split_once(what)?.1.trim_start();
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        self.coverage = after(" cov: ").or(self.coverage);
+        self.inputs = after("stat::number_of_executed_units:").or(self.inputs);
+        self.peak_mb = after("stat::peak_rss_mb:").or(self.peak_mb);
+        if line.starts_with("Done ") {
+            self.seconds = after(" runs in ").or(self.seconds);
+        }
+    }
+
+    fn row(&self, target: &str, passed: bool) -> String {
+        let shown = |number: Option<u64>| number.map_or_else(|| "-".into(), |n| n.to_string());
+        let [inputs, seconds, coverage, peak] = [self.inputs, self.seconds, self.coverage, self.peak_mb].map(shown);
+        let remark = if passed { "" } else { " (ended early)" };
+        format!("| {target}{remark} | {inputs} | {seconds} | {coverage} | {peak} |\n")
+    }
+}
+
+/// Runs a command, passing on what it says; what of it was statistics, and whether it succeeded.
+fn watched(command: &mut Command) -> Result<(Statistics, bool)> {
+    eprintln!("\n== {command:?}");
+    let mut child = command.stderr(Stdio::piped()).spawn().with_context(|| format!("could not start {command:?}"))?;
+    let mut statistics = Statistics::default();
+    let mut said = BufReader::new(child.stderr.take().context("its words are piped")?);
+    let mut line = Vec::new();
+    while said.read_until(b'\n', &mut line)? > 0 {
+        std::io::stderr().write_all(&line)?;
+        statistics.note(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    Ok((statistics, child.wait()?.success()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Statistics;
+
+    #[test]
+    fn what_libfuzzer_says_is_counted() {
+        let mut statistics = Statistics::default();
+        for line in [
+            "#2\tINITED cov: 431 ft: 432 corp: 1/1b exec/s: 0 rss: 39Mb",
+            "#65536\tpulse  cov: 1207 ft: 3001 corp: 210/60Kb lim: 4096 exec/s: 900 rss: 77Mb",
+            "Done 70001 runs in 61 second(s)",
+            "stat::number_of_executed_units: 70001",
+            "stat::average_exec_per_sec:     1147",
+            "stat::peak_rss_mb:              81",
+        ] {
+            statistics.note(line);
+        }
+        let numbers = [Some(70001), Some(61), Some(1207), Some(81)];
+        let [inputs, seconds, coverage, peak_mb] = numbers;
+        assert_eq!(statistics, Statistics { inputs, seconds, coverage, peak_mb });
+        assert_eq!(statistics.row("zip", true), "| zip | 70001 | 61 | 1207 | 81 |\n");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod fuzz;
+mod fuzz_seeds;
 mod onnx;
 mod peers;
 mod python;
@@ -42,7 +43,7 @@ enum Task {
     Arm,
     /// Hilum against its peers in turns; writes docs/performance.md.
     Bench(bench::BenchArguments),
-    /// The parsers of foreign bytes under libFuzzer: needs nightly and cargo-fuzz.
+    /// The parsers of foreign bytes under libFuzzer. Takes a nightly toolchain if there is one, and builds cargo-fuzz if there is none.
     Fuzz(fuzz::FuzzArguments),
     /// What starting from another model is worth, by the number of cases; writes docs/transfer.md. About an hour on two cores.
     Transfer(transfer::TransferArguments),

@@ -27,13 +27,20 @@ pub struct WorkerLimits {
     pub memory_bytes: u64,
     /// The time one frame may take. Default: 20 s; a CT slice takes some milliseconds.
     pub frame_time: Duration,
+    /// The time that all frames of a series or object may take together, beside 2 µs for each pixel, added up over the
+    /// workers. Default: 60 s, or three frames that hang.
+    pub series_time: Duration,
 }
 
 impl Default for WorkerLimits {
     fn default() -> Self {
-        Self { memory_bytes: 2 << 30, frame_time: Duration::from_secs(20) }
+        Self { memory_bytes: 2 << 30, frame_time: Duration::from_secs(20), series_time: Duration::from_secs(60) }
     }
 }
+
+/// What a pixel may take beside [`WorkerLimits::series_time`]: two hundred times what it takes in JPEG Lossless (docs/security.md), so
+/// that slower codecs on a loaded machine have room.
+const PIXEL_TIME: Duration = Duration::from_micros(2);
 
 /// A worker is replaced when it has been busy for this long, so that its processor time can be limited as a whole.
 const BUSY_MOST: Duration = Duration::from_secs(300);
@@ -41,7 +48,11 @@ const BUSY_MOST: Duration = Duration::from_secs(300);
 /// A program that decodes frames for us; see [`Limits::decoders`](crate::Limits::decoders). Clones share its processes, of
 /// which there are as many as threads that decode at once; they end with the last clone.
 #[derive(Clone, Debug)]
-pub struct DecodeWorkers(Arc<Shared>);
+pub struct DecodeWorkers {
+    shared: Arc<Shared>,
+    /// What is left of the time for a series, shared by the threads that decode it; without one, frames are by themselves.
+    series_time: Option<Arc<Mutex<Duration>>>,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -53,7 +64,7 @@ struct Shared {
 
 impl PartialEq for DecodeWorkers {
     fn eq(&self, other: &Self) -> bool {
-        let (a, b) = (&self.0, &other.0);
+        let (a, b) = (&self.shared, &other.shared);
         (&a.program, &a.arguments, a.limits) == (&b.program, &b.arguments, b.limits)
     }
 }
@@ -68,18 +79,34 @@ impl DecodeWorkers {
         limits: WorkerLimits,
     ) -> Self {
         let arguments = arguments.into_iter().map(Into::into).collect();
-        Self(Arc::new(Shared { program: program.into(), arguments, limits, idle: Mutex::default() }))
+        let shared = Shared { program: program.into(), arguments, limits, idle: Mutex::default() };
+        Self { shared: Arc::new(shared), series_time: None }
+    }
+
+    /// The same workers for one series or object of so many pixels, with the time that it may take.
+    pub(crate) fn for_series(&self, pixels: u64) -> Self {
+        let pixels = u32::try_from(pixels).unwrap_or(u32::MAX);
+        let time = self.shared.limits.series_time.saturating_add(PIXEL_TIME.saturating_mul(pixels));
+        Self { shared: Arc::clone(&self.shared), series_time: Some(Arc::new(Mutex::new(time))) }
     }
 
     /// The stored numbers of a frame.
     pub(crate) fn decode(&self, codec: Codec, bytes: &[u8], size: FrameSize) -> Result<Vec<u16>, SkipReason> {
-        let idle = || self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = || self.series_time.as_ref().map(|time| time.lock().unwrap_or_else(PoisonError::into_inner));
+        if left().is_some_and(|left| left.is_zero()) {
+            return Err(SkipReason::SeriesTimeout);
+        }
+        let idle = || self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle().pop();
         let mut worker = match waiting {
             Some(worker) => worker,
-            None => Worker::start(&self.0).map_err(|_| SkipReason::NoDecoder)?,
+            None => Worker::start(&self.shared).map_err(|_| SkipReason::NoDecoder)?,
         };
-        let answer = worker.ask(request(codec, bytes, size), size.rows * size.columns, self.0.limits.frame_time);
+        let before = worker.busy;
+        let answer = worker.ask(request(codec, bytes, size), size.rows * size.columns, self.shared.limits.frame_time);
+        if let Some(mut left) = left() {
+            *left = left.saturating_sub(worker.busy - before);
+        }
         // A worker that failed ends here, when it is dropped.
         let decoded = answer?;
         if worker.busy < BUSY_MOST {

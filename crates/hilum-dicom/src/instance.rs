@@ -173,10 +173,11 @@ fn unpacked(
     let fits = layout.rows.max(layout.columns) <= limits.max_side;
     let voxels = layout.pixels().checked_mul(frames).filter(|n| fits && *n <= limits.max_voxels && *n > 0);
     let voxels = voxels.ok_or(SkipReason::TooLarge)?;
+    let limits = limits.for_series(voxels as u64);
     let mut all = Vec::new();
     let mut bit = 0usize;
     for frame in 0..frames {
-        let words = stored(&frame_bytes(pixels, &layout, frame, frames)?, &layout, syntax, limits)?;
+        let words = stored(&frame_bytes(pixels, &layout, frame, frames)?, &layout, syntax, &limits)?;
         match layout.bits_allocated {
             16 => all.extend(words.iter().flat_map(|w| w.to_le_bytes())),
             8 => all.extend(words.iter().map(|w| *w as u8)),

@@ -35,6 +35,13 @@ pub struct Limits {
     pub decoders: Option<crate::DecodeWorkers>,
 }
 
+impl Limits {
+    /// The same for one series or object of so many pixels: its decoders have a limited time for all of it.
+    pub(crate) fn for_series(&self, pixels: u64) -> Self {
+        Self { decoders: self.decoders.as_ref().map(|workers| workers.for_series(pixels)), ..self.clone() }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -165,6 +165,9 @@ impl Lister<'_> {
                 if tag == dicom_dictionary_std::tags::PIXEL_REPRESENTATION {
                     self.signed = value.first() == Some(&1);
                 }
+                // A value takes many times the memory of the byte it may be, so values count as elements do.
+                let more = count(value, vr).saturating_sub(1);
+                self.elements_left = self.elements_left.checked_sub(more).ok_or(Fault::Limit)?;
                 let listed = values(value, vr, encoding, charset);
                 self.listed.push(one(Some(value.len()), listed));
             }
@@ -200,6 +203,19 @@ fn fragments(walk: &mut Walk<'_>) -> Result<usize, Fault> {
             }
             _ => return Err(Fault::Malformed),
         }
+    }
+}
+
+/// How many values an element has at most.
+fn count(value: &[u8], vr: [u8; 2]) -> usize {
+    match &vr {
+        b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"UN" => 0,
+        b"LT" | b"ST" | b"UT" | b"UR" => 1,
+        b"US" | b"SS" => value.len() / 2,
+        b"UL" | b"SL" | b"FL" | b"AT" => value.len() / 4,
+        b"FD" | b"UV" | b"SV" => value.len() / 8,
+        // In some character sets the byte of a backslash is part of another sign: then it is counted, though it parts nothing.
+        _ => 1 + value.iter().filter(|byte| **byte == b'\\').count(),
     }
 }
 

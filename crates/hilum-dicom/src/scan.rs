@@ -141,6 +141,9 @@ pub enum SkipReason {
     /// The worker process took longer than a frame may.
     #[error("decoding its compressed images took longer than is allowed")]
     DecoderTimeout,
+    /// The frames of the series or object took longer together than they may.
+    #[error("decoding its compressed images took longer altogether than is allowed")]
+    SeriesTimeout,
     /// No worker process could be started.
     #[error("the process that decodes compressed images could not be started")]
     NoDecoder,

@@ -105,7 +105,8 @@ impl Values {
         if matches!(pixels, PixelData::Fragments { fragments, .. } if fragments.len() < frames) {
             return Ok(None);
         }
-        let frame = |n: usize| stored(&frame_bytes(pixels, layout, n, frames)?, layout, syntax, limits);
+        let limits = limits.for_series(layout.pixels() as u64 * frames as u64);
+        let frame = |n: usize| stored(&frame_bytes(pixels, layout, n, frames)?, layout, syntax, &limits);
         let size = layout.pixels();
         let unreadable = |reason: SkipReason| match reason {
             SkipReason::CutShort => Refusal::NotSegmentation("it is cut short"),

@@ -69,11 +69,13 @@ pub fn load(scan: &Scan, series_uid: &str, progress: &(dyn Fn(f32) + Sync)) -> R
     }
     let mut candidates = candidates(members, &mut notes)?;
     let images = candidates.len();
+    let pixels = candidates.iter().map(|c| c.member.header.pixels.pixels() as u64).sum();
+    let limits = scan.limits.for_series(pixels);
     let mut damaged = 0;
     loop {
         let planes = candidates.iter().map(Candidate::plane).collect::<Result<Vec<_>, _>>()?;
         let stack = stack::arrange(&planes)?;
-        match decode(&candidates, &stack, &scan.limits, progress)? {
+        match decode(&candidates, &stack, &limits, progress)? {
             Decoded::Whole { volume, conflicts, agreements, more_bits } => {
                 if more_bits {
                     notes.push(NoteKind::UnusedBitsSet);
@@ -86,7 +88,8 @@ pub fn load(scan: &Scan, series_uid: &str, progress: &(dyn Fn(f32) + Sync)) -> R
             // Damaged images count as missing, and the rest is arranged anew.
             Decoded::Damaged { failed, reason } => {
                 damaged += failed.len();
-                if damaged * 2 > images || failed.len() + 2 > candidates.len() {
+                let given_up = reason == SkipReason::SeriesTimeout;
+                if given_up || damaged * 2 > images || failed.len() + 2 > candidates.len() {
                     return Err(Refusal::Damaged { damaged, images, reason });
                 }
                 let mut index = 0;
@@ -251,7 +254,9 @@ fn decode(
                 .unwrap_or_else(|reason| indices.into_iter().map(|index| (index, reason)).collect())
         })
         .collect();
-    if let Some((_, reason)) = failures.iter().min_by_key(|(index, _)| *index) {
+    // That the series was given up says more than what is wrong with one of its images.
+    let first = failures.iter().min_by_key(|(index, reason)| (*reason != SkipReason::SeriesTimeout, *index));
+    if let Some((_, reason)) = first {
         let reason = *reason;
         return Ok(Decoded::Damaged { failed: failures.into_iter().map(|(index, _)| index).collect(), reason });
     }

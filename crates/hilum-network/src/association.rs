@@ -66,6 +66,8 @@ pub(crate) struct Association {
     /// The longest PDU that the peer takes.
     pdu_bytes: u32,
     messages: u16,
+    /// Messages that may still come after a request of ours; `None` where the peer makes the requests.
+    answers_left: Option<usize>,
     limits: NodeLimits,
 }
 
@@ -80,7 +82,17 @@ impl Association {
             None => None,
         };
         let patience = Patience { connect: node.connect, answer: node.answer };
-        let mut wire = Wire::new(connect(host, *port, tls, patience)?, node.answer);
+        Self::request_on(connect(host, *port, tls, patience)?, node, proposals, roles)
+    }
+
+    /// Asks for an association on a connection.
+    pub(crate) fn request_on(
+        stream: Box<dyn Transport>,
+        node: &Node,
+        proposals: &[Proposal],
+        roles: &[String],
+    ) -> Result<Self, Error> {
+        let mut wire = Wire::new(stream, node.answer);
         assert!(proposals.len() <= CONTEXTS_MAX, "contexts are counted before they are proposed");
         let mut user_variables = who_we_are();
         let both = RequestorRoles { scu: true, scp: true };
@@ -117,7 +129,7 @@ impl Association {
                     })
                     .collect();
                 let pdu_bytes = pdu_bytes(&granted.user_variables);
-                Ok(Self { wire, contexts, pdu_bytes, messages: 0, limits: node.limits.clone() })
+                Ok(Self { wire, contexts, pdu_bytes, messages: 0, answers_left: None, limits: node.limits.clone() })
             }
             Incoming::Control(Pdu::AssociationRJ(no)) => Err(Error::Rejected {
                 reason: no.source.to_string(),
@@ -182,7 +194,7 @@ impl Association {
             presentation_contexts: results,
             user_variables,
         }))?;
-        Ok(Self { wire, contexts, pdu_bytes, messages: 0, limits: limits.clone() })
+        Ok(Self { wire, contexts, pdu_bytes, messages: 0, answers_left: None, limits: limits.clone() })
     }
 
     /// The first context of a class that was granted.
@@ -198,7 +210,10 @@ impl Association {
         self.contexts.iter().find(|c| c.id == id)
     }
 
+    /// The number of our next request.
     pub(crate) fn next_message(&mut self) -> u16 {
+        // An object and a word on how far the peer is for each answer, and the end.
+        self.answers_left = Some(self.limits.answers.saturating_mul(2).saturating_add(1));
         self.messages = self.messages.wrapping_add(1).max(1);
         self.messages
     }
@@ -215,6 +230,9 @@ impl Association {
 
     /// The next message or the end. Memory grows as bytes come, up to the limits.
     pub(crate) fn receive(&mut self, waiting_for: &'static str) -> Result<Event, Error> {
+        if let Some(left) = &mut self.answers_left {
+            *left = left.checked_sub(1).ok_or_else(|| Error::Protocol("its answers do not end".into()))?;
+        }
         let (mut context, mut command_bytes, mut data_set) = (None, Vec::new(), Vec::new());
         let mut command: Option<Command> = None;
         loop {

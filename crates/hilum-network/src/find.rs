@@ -5,6 +5,7 @@ use hilum_dicom::{ListedElement, ListedValue, list_data_set};
 use crate::association::{Association, Event, Proposal};
 use crate::command::{Command, element, field};
 use crate::keys::{Attribute, attribute, identifier};
+use crate::node::NodeLimits;
 use crate::status::{Service, Status, StatusKind};
 use crate::{Error, Node, Peer, contexts, web_query};
 
@@ -116,6 +117,47 @@ impl Found {
     }
 }
 
+/// Bytes of all answers to one search together. An answer has some hundred.
+const ANSWERS_BYTES: u64 = 64 << 20;
+
+/// The answers to a search, as they come in: together they may have as many values as one object may have elements, and
+/// [`ANSWERS_BYTES`].
+pub(crate) struct Answers {
+    found: Vec<Found>,
+    values_left: usize,
+    bytes: u64,
+}
+
+impl Answers {
+    pub(crate) fn new(limits: &NodeLimits) -> Self {
+        Self { found: Vec::new(), values_left: limits.data_set.max_elements, bytes: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    pub(crate) fn push(&mut self, elements: Vec<ListedElement>, bytes: usize) -> Result<(), Error> {
+        self.bytes += bytes as u64;
+        if self.bytes > ANSWERS_BYTES {
+            return Err(Error::TooLarge { what: "answers", bytes: self.bytes, limit: ANSWERS_BYTES });
+        }
+        let values = |e: &ListedElement| if let ListedValue::Values(all) = &e.value { all.len() } else { 0 };
+        let count: usize = elements.iter().map(|e| 1 + values(e)).sum();
+        self.values_left = self.values_left.checked_sub(count).ok_or_else(too_many_values)?;
+        self.found.push(Found { elements });
+        Ok(())
+    }
+
+    pub(crate) fn done(self) -> Vec<Found> {
+        self.found
+    }
+}
+
+pub(crate) fn too_many_values() -> Error {
+    Error::Protocol("the answers have more values than are taken".into())
+}
+
 const PATIENT_ROOT: &str = "1.2.840.10008.5.1.4.1.2.1.1";
 const STUDY_ROOT: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 
@@ -127,9 +169,17 @@ pub fn query(node: &Node, query: &Query) -> Result<(Vec<Found>, bool), Error> {
     if let Peer::Web(root) = &node.peer {
         return web_query::query(node, root, query);
     }
-    let class = if query.level == Level::Patient { PATIENT_ROOT } else { STUDY_ROOT };
-    let mut association = Association::request(node, &[Proposal::uncompressed(class)], &[])?;
-    match find(&mut association, node, class, query) {
+    search(Association::request(node, &[Proposal::uncompressed(class(query.level))], &[])?, node, query)
+}
+
+/// The model in which a level is searched.
+pub(crate) fn class(level: Level) -> &'static str {
+    if level == Level::Patient { PATIENT_ROOT } else { STUDY_ROOT }
+}
+
+/// Searches on an association, which then ends.
+pub(crate) fn search(mut association: Association, node: &Node, query: &Query) -> Result<(Vec<Found>, bool), Error> {
+    match find(&mut association, node, class(query.level), query) {
         Ok(found) => {
             association.release();
             Ok(found)
@@ -150,7 +200,7 @@ fn find(association: &mut Association, node: &Node, class: &str, query: &Query) 
     let command = Command::request(field::FIND, class, message).number(element::PRIORITY, 0).with_data_set();
     association.send(context.id, &command, Some(&identifier(&keys, explicit)))?;
     let most = query.most.min(node.limits.answers);
-    let (mut found, mut more) = (Vec::new(), false);
+    let (mut found, mut more) = (Answers::new(&node.limits), false);
     loop {
         let answer = association.answer(field::FIND, message, "an answer to C-FIND")?;
         let status = answer.command.status().ok_or(Error::Protocol("an answer has no status".into()))?;
@@ -159,7 +209,7 @@ fn find(association: &mut Association, node: &Node, class: &str, query: &Query) 
                 let bytes = answer.data_set.ok_or(Error::Protocol("an answer is empty".into()))?;
                 let elements = list_data_set(&bytes, explicit, &node.limits.data_set)
                     .map_err(|_| Error::Protocol("an answer cannot be read".into()))?;
-                found.push(Found { elements });
+                found.push(elements, bytes.len())?;
             }
             StatusKind::Pending if !more => {
                 // What is under way may still come; the end is a status of its own (PS3.7 9.3.2.3).
@@ -168,8 +218,8 @@ fn find(association: &mut Association, node: &Node, class: &str, query: &Query) 
                 association.send(context.id, &cancel, None)?;
             }
             StatusKind::Pending => {}
-            StatusKind::Success | StatusKind::Warning => return Ok((found, more)),
-            StatusKind::Cancel if more => return Ok((found, true)),
+            StatusKind::Success | StatusKind::Warning => return Ok((found.done(), more)),
+            StatusKind::Cancel if more => return Ok((found.done(), true)),
             _ => return Err(Error::Status { service: Service::Find, status }),
         }
     }

@@ -20,7 +20,8 @@
 //! is in them.
 //!
 //! PDUs of association control are read and written by `dicom-ul` of dicom-rs; data, messages, sockets and TLS are handled
-//! here, because `TCP_NODELAY` has to be set before the first byte and limits come before allocation.
+//! here, because `TCP_NODELAY` has to be set before the first byte and limits come before allocation. [`replay`] has recorded
+//! bytes read as if a peer said them.
 
 mod association;
 mod certificates;
@@ -36,6 +37,7 @@ mod node;
 mod outgoing;
 mod peer;
 mod receiver;
+pub mod replay;
 mod retrieve;
 mod send;
 mod status;

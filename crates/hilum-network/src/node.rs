@@ -38,7 +38,7 @@ pub struct NodeLimits {
     pub object_bytes: u64,
     /// Bytes of one answer to a query. Default: 1 MiB.
     pub answer_bytes: u64,
-    /// Answers to one query. Default: 100 000.
+    /// Answers to one query, or objects of one series. Default: 100 000.
     pub answers: usize,
     /// Limits of the data sets themselves.
     pub data_set: Limits,

@@ -14,7 +14,7 @@ use crate::fetched::Fetched;
 use crate::node::NodeLimits;
 use crate::peer::checked_title;
 use crate::status::Status;
-use crate::transport::{Patience, prepare};
+use crate::transport::{Patience, Transport, prepare};
 
 /// How a receiver listens.
 #[derive(Clone, Debug)]
@@ -116,15 +116,23 @@ fn listen(listener: &TcpListener, options: &Arc<ReceiverOptions>, keep: &Sink, s
 }
 
 fn serve(socket: TcpStream, options: &ReceiverOptions, keep: &Sink) -> Result<(), Error> {
-    const VERIFICATION: &str = "1.2.840.10008.1.1";
     let patience = Patience { connect: options.patience, answer: options.patience };
     socket.set_nonblocking(false).and_then(|()| prepare(&socket, patience)).map_err(Error::Connection)?;
+    converse(Box::new(socket), options, &**keep)
+}
+
+/// Grants an association on a connection and takes what comes on it.
+pub(crate) fn converse(
+    stream: Box<dyn Transport>,
+    options: &ReceiverOptions,
+    keep: &dyn Fn(Fetched) -> Status,
+) -> Result<(), Error> {
+    const VERIFICATION: &str = "1.2.840.10008.1.1";
     let takes = |class: &str, syntax: &str| match class {
         VERIFICATION => [EXPLICIT, IMPLICIT].contains(&syntax),
         class => is_storage(class) && options.syntaxes.iter().any(|s| s == syntax),
     };
-    let mut association =
-        Association::accept(Box::new(socket), &options.title, options.patience, &options.limits, takes)?;
+    let mut association = Association::accept(stream, &options.title, options.patience, &options.limits, takes)?;
     loop {
         let message = match association.receive("the next object") {
             Ok(Event::Message(message)) => message,
@@ -137,7 +145,7 @@ fn serve(socket: TcpStream, options: &ReceiverOptions, keep: &Sink) -> Result<()
         let (context, request) = (message.context, message.command.clone());
         let status = match request.field() {
             field::ECHO => Status::SUCCESS,
-            field::STORE => take(&association, message, &options.limits, &**keep),
+            field::STORE => take(&association, message, &options.limits, keep),
             field::CANCEL => continue,
             _ => Status::UNRECOGNISED,
         };

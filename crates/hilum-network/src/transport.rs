@@ -9,18 +9,19 @@ use crate::Error;
 
 /// Bytes in both directions.
 pub(crate) trait Transport: Read + Write + Send {
-    fn socket(&self) -> &TcpStream;
+    /// The socket beneath; an exchange that was recorded has none.
+    fn socket(&self) -> Option<&TcpStream>;
 }
 
 impl Transport for TcpStream {
-    fn socket(&self) -> &TcpStream {
-        self
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self)
     }
 }
 
 impl Transport for rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
-    fn socket(&self) -> &TcpStream {
-        &self.sock
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(&self.sock)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::Error;
 
 /// What is read at once.
 const PIECE: usize = 64 << 10;
-/// What the headers of a part may occupy.
+/// What the headers of a part may occupy, and what stands before the first.
 const HEADER_BYTES: usize = 16 << 10;
 
 /// The boundary that a `Content-Type` names.
@@ -44,8 +44,8 @@ impl<R: Read> Multipart<R> {
         if self.ended {
             return Ok(None);
         }
-        // Whatever stands before the first delimiter is no part.
-        self.up_to(&self.delimiter.clone(), self.limit)?;
+        // Whatever stands before the first delimiter is no part, and not long.
+        self.up_to(&self.delimiter.clone(), HEADER_BYTES as u64)?;
         while self.ahead.len() < 2 {
             self.more()?;
         }

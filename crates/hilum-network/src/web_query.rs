@@ -3,9 +3,10 @@
 use hilum_dicom::{ListedElement, ListedValue};
 use serde_json::Value;
 
-use crate::find::{Found, Level, Query};
+use crate::find::{Answers, Found, Level, Query};
 use crate::keys::attribute;
-use crate::web::{Client, escaped, refused};
+use crate::node::NodeLimits;
+use crate::web::{Client, escaped, json, refused};
 use crate::{Error, Node};
 
 pub(crate) fn query(node: &Node, root: &str, query: &Query) -> Result<(Vec<Found>, bool), Error> {
@@ -44,14 +45,22 @@ pub(crate) fn query(node: &Node, root: &str, query: &Query) -> Result<(Vec<Found
         204 => return Ok((Vec::new(), false)),
         _ => return Err(refused(&answer)),
     }
-    let mut found: Vec<Found> = match client.json(answer)? {
-        Some(Value::Array(objects)) => objects.iter().map(|o| Found { elements: elements(o) }).collect(),
+    found(&client.content(answer)?, most, &node.limits)
+}
+
+/// The objects in an answer, up to `most` of them, and whether there are more.
+pub(crate) fn found(answer: &[u8], most: usize, limits: &NodeLimits) -> Result<(Vec<Found>, bool), Error> {
+    let mut found = Answers::new(limits);
+    let objects = match json(answer)? {
+        Some(Value::Array(objects)) => objects,
         Some(_) => return Err(Error::Protocol("the answer is no list".into())),
         None => Vec::new(),
     };
-    let more = found.len() > most;
-    found.truncate(most);
-    Ok((found, more))
+    for object in objects.iter().take(most) {
+        // The bytes of all of them were limited before.
+        found.push(elements(object), 0)?;
+    }
+    Ok((found.done(), objects.len() > most))
 }
 
 /// The elements of an object in JSON; sequences are left out, as no search here asks for any.

@@ -9,7 +9,7 @@ use crate::fetched::Fetched;
 use crate::outgoing::{Outgoing, SentHow};
 use crate::send::{ObjectOutcome, SendOptions};
 use crate::status::{Service, Status};
-use crate::web::{Client, refused};
+use crate::web::{Client, json, refused};
 use crate::{Error, Node};
 
 /// A request has so many objects and bytes; a larger object goes alone.
@@ -172,9 +172,13 @@ impl Sender<'_> {
             200 | 202 | 409 => {}
             _ => return Err(refused(&answer)),
         }
-        let json = self.client.json(answer)?.unwrap_or(Value::Null);
-        Ok(statuses(&json))
+        stored(&self.client.content(answer)?)
     }
+}
+
+/// What became of each object, by the answer to a request to store them.
+pub(crate) fn stored(answer: &[u8]) -> Result<BTreeMap<String, Status>, Error> {
+    Ok(statuses(&json(answer)?.unwrap_or(Value::Null)))
 }
 
 /// The status of each object (PS3.18 I.2): those referenced are stored, with or without a warning, those failed have a

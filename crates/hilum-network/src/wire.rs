@@ -77,7 +77,9 @@ impl Wire {
 
     fn fill(&mut self, from: usize, deadline: Instant, waiting_for: &'static str) -> Result<(), Error> {
         let mut at = from;
-        acknowledge_at_once(self.stream.socket());
+        if let Some(socket) = self.stream.socket() {
+            acknowledge_at_once(socket);
+        }
         while at < self.incoming.len() {
             if Instant::now() > deadline {
                 return Err(Error::Timeout { waiting_for, limit: self.patience });
@@ -148,8 +150,10 @@ impl Wire {
 
     /// Ends the connection at once.
     pub(crate) fn close(&mut self) {
-        // The peer may have closed it before.
-        let _ = self.stream.socket().shutdown(std::net::Shutdown::Both);
+        if let Some(socket) = self.stream.socket() {
+            // The peer may have closed it before.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hilum_dicom::Limits;
 use hilum_nn::{Dims, sha256_hex};
 use hilum_volume::{Geometry, Mask, PatientPoint};
 use rayon::prelude::*;
@@ -45,6 +46,7 @@ impl Sampler {
         config: &TrainConfig,
         data_root: &Path,
         cache: &Path,
+        limits: &Limits,
         progress: &(dyn Fn(f32) + Sync),
     ) -> Result<Self, TrainError> {
         let count = config.data.len() as f32;
@@ -55,7 +57,7 @@ impl Sampler {
             if cases.is_empty() {
                 return Err(TrainError::NoCases(format!("{} has no training patient", source.folder.display())));
             }
-            let cases = cache::open(&cases, cache, &|share| progress((at as f32 + share) / count))?;
+            let cases = cache::open(&cases, cache, limits, &|share| progress((at as f32 + share) / count))?;
             Ok(Group::new(cases, source.weight, source.lesion_share))
         });
         Ok(Self {

@@ -10,6 +10,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hilum_dicom::Limits;
 use hilum_nn::sha256_hex;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,7 @@ impl CachedCase {
 pub(crate) fn open(
     cases: &[Case],
     folder: &Path,
+    limits: &Limits,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<Vec<CachedCase>, TrainError> {
     std::fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
@@ -128,7 +130,7 @@ pub(crate) fn open(
             let path = folder.join(format!("{}.slices", key(case)?));
             let cached = match head(&path)? {
                 Some((head, offset)) => cached(path, head, offset),
-                None => write(case, path)?,
+                None => write(case, path, limits)?,
             };
             progress((done.fetch_add(1, Ordering::Relaxed) + 1) as f32 / cases.len() as f32);
             Ok(cached)
@@ -163,12 +165,16 @@ fn head(path: &Path) -> Result<Option<(Head, u32)>, TrainError> {
     file.read_exact(&mut text).map_err(TrainError::file(path))?;
     let Ok(head) = serde_json::from_slice::<Head>(&text) else { return Ok(None) };
     let offset = 4 + text.len() as u32;
-    let records = head.slices as u64 * (4 + 2 * (head.width * head.height) as u64);
-    Ok((u64::from(offset) + records == length).then_some((head, offset)))
+    // The sizes are whatever stands in the file; only those that fit its length are believed.
+    let pixels = (head.width as u64).checked_mul(head.height as u64);
+    let record = pixels.and_then(|pixels| pixels.checked_mul(2)?.checked_add(4));
+    let records = record.and_then(|record| record.checked_mul(head.slices as u64));
+    let end = records.and_then(|records| records.checked_add(offset.into()));
+    Ok((end == Some(length)).then_some((head, offset)))
 }
 
-fn write(case: &Case, path: PathBuf) -> Result<CachedCase, TrainError> {
-    let slices = case.read()?;
+fn write(case: &Case, path: PathBuf, limits: &Limits) -> Result<CachedCase, TrainError> {
+    let slices = case.read(limits)?;
     let Some(first) = slices.first() else {
         return Err(TrainError::data(case.folder(), format!("the case {} has no slices", case.name())));
     };
@@ -252,7 +258,7 @@ mod tests {
     }
 
     fn open_one(folder: &Path) -> CachedCase {
-        open(&cases(folder), &folder.join("cache"), &|_| ()).unwrap().remove(0)
+        open(&cases(folder), &folder.join("cache"), &Limits::default(), &|_| ()).unwrap().remove(0)
     }
 
     fn files(folder: &Path) -> usize {
@@ -263,7 +269,7 @@ mod tests {
     fn slices_come_back_as_they_were() {
         let folder = tempfile::tempdir().unwrap();
         write_pair(folder.path(), 66);
-        let expected = cases(folder.path())[0].read().unwrap();
+        let expected = cases(folder.path())[0].read(&Limits::default()).unwrap();
         // Made, and then found.
         for _ in 0..2 {
             let case = open_one(folder.path());

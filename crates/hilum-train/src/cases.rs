@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hilum_dicom::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -127,16 +128,16 @@ impl Case {
         &self.volume
     }
 
-    /// Every slice of the scan in order, all of one size.
+    /// Every slice of the scan in order, all of one size. `limits` are those of its files, with the workers that unpack DICOM.
     ///
     /// # Errors
     /// [`TrainError::File`] and [`TrainError::Data`] name the file that cannot be used.
-    pub fn read(&self) -> Result<Vec<Slice>, TrainError> {
+    pub fn read(&self, limits: &Limits) -> Result<Vec<Slice>, TrainError> {
         let mut slices = match &self.files {
-            CaseFiles::Pictures { folder, names } => layouts::pictures(self, folder, names),
-            CaseFiles::Nifti { image, labels } => layouts::nifti_pair(self, image, labels),
-            CaseFiles::SinglePicture { folder, name } => layouts::single_picture(self, folder, name),
-            CaseFiles::Dicom { folder } => layouts::dicom(self, folder),
+            CaseFiles::Pictures { folder, names } => layouts::pictures(self, folder, names, limits),
+            CaseFiles::Nifti { image, labels } => layouts::nifti_pair(self, image, labels, limits),
+            CaseFiles::SinglePicture { folder, name } => layouts::single_picture(self, folder, name, limits),
+            CaseFiles::Dicom { folder } => layouts::dicom(self, folder, limits),
         }?;
         if self.reading.upside_down.iter().any(|entry| matches(entry, &self.volume)) {
             slices.iter_mut().for_each(Slice::reverse_rows);
@@ -193,10 +194,10 @@ pub fn list(layout: Layout, folder: &Path, reading: &Reading) -> Result<Vec<Case
 ///
 /// # Errors
 /// [`TrainError::File`] and [`TrainError::Data`] name the file that cannot be used.
-pub fn read(layout: Layout, folder: &Path, reading: &Reading) -> Result<Vec<Slice>, TrainError> {
+pub fn read(layout: Layout, folder: &Path, reading: &Reading, limits: &Limits) -> Result<Vec<Slice>, TrainError> {
     let mut slices = Vec::new();
     for case in list(layout, folder, reading)? {
-        slices.extend(case.read()?);
+        slices.extend(case.read(limits)?);
     }
     Ok(slices)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hilum_dicom::Limits;
 use hilum_nn::{EngineOptions, Mirrored, Model, Runtime, sha256_hex};
 use hilum_volume::{Geometry, Mask, PatientPoint, PatientVector, Volume};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct EvaluateOptions {
     pub resamples: usize,
     /// Worker threads; 0 for as many as there are cores.
     pub threads: usize,
+    /// What files of the data may occupy, and who unpacks compressed DICOM.
+    pub limits: Limits,
 }
 
 impl Default for EvaluateOptions {
@@ -49,6 +52,7 @@ impl Default for EvaluateOptions {
             surface_tolerance_mm: 3.0,
             resamples: 2000,
             threads: 0,
+            limits: Limits::default(),
         }
     }
 }
@@ -374,7 +378,7 @@ fn measure(
         let mut count = 0;
         for case in volumes {
             // One scan at a time is in memory.
-            let volume = case.read()?;
+            let volume = case.read(&options.limits)?;
             let predicted = predictor.predict(&volume)?;
             measured.add(&volume, predicted, options);
             count += volume.len();

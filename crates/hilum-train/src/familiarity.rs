@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
+use hilum_dicom::Limits;
 use hilum_nn::{Dims, EngineOptions, Familiar, Familiarity, FeatureEngine, Model, run_slices};
 use rayon::prelude::*;
 
@@ -30,9 +31,10 @@ pub fn measure_familiarity(
     cache: &Path,
     model: &Model,
     threads: usize,
+    limits: &Limits,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<(Familiarity, Familiar), TrainError> {
-    let sampler = Sampler::new(config, data_root, cache, &|share| progress(0.3 * share))?;
+    let sampler = Sampler::new(config, data_root, cache, limits, &|share| progress(0.3 * share))?;
     let examples = sampler.examples(EXAMPLES_PER_SCAN)?;
     progress(0.5);
     let options = EngineOptions { threads, ..EngineOptions::default() };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hilum_dicom::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Split, TrainConfig};
@@ -30,12 +31,12 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::Config`] if there is no such fold, [`TrainError::Leakage`] if a patient is in two, and whatever reading
     /// the data may say where folds are only counted.
-    pub fn fold(&self, fold: usize, data_root: &Path) -> Result<Self, TrainError> {
+    pub fn fold(&self, fold: usize, data_root: &Path, limits: &Limits) -> Result<Self, TrainError> {
         let no = |reason: String| Err(TrainError::Config(reason));
         let lists = match &self.split.folds {
             None => return no("split: there are no folds".into()),
             Some(Folds::Lists(lists)) => lists.clone(),
-            Some(Folds::Count(count)) => self.dealt(*count, data_root)?,
+            Some(Folds::Count(count)) => self.dealt(*count, data_root, limits)?,
         };
         if fold >= lists.len() {
             return no(format!("split: there are {} folds, counted from 0; there is no fold {fold}", lists.len()));
@@ -52,13 +53,13 @@ impl TrainConfig {
         Ok(Self { split, start, ..self.clone() })
     }
 
-    fn dealt(&self, count: usize, data_root: &Path) -> Result<Vec<Vec<String>>, TrainError> {
+    fn dealt(&self, count: usize, data_root: &Path, limits: &Limits) -> Result<Vec<Vec<String>>, TrainError> {
         let mut slices = BTreeMap::<String, usize>::new();
         for source in &self.data {
             let folder = data_root.join(&source.folder);
             for case in cases::list(source.layout, &folder, &source.reading(&self.card.input))? {
                 let patient = self.split.canonical(case.patient()).to_string();
-                *slices.entry(patient).or_default() += case.read()?.len();
+                *slices.entry(patient).or_default() += case.read(limits)?.len();
             }
         }
         // Who is placed by name stays there.

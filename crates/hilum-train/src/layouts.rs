@@ -38,9 +38,14 @@ pub(crate) fn list_covid19_ct_seg(folder: &Path, reading: &Reading) -> Result<Ve
     Ok(volumes.into_iter().map(case).collect())
 }
 
-pub(crate) fn pictures(case: &Case, folder: &Path, names: &[String]) -> Result<Vec<Slice>, TrainError> {
+pub(crate) fn pictures(
+    case: &Case,
+    folder: &Path,
+    names: &[String],
+    limits: &Limits,
+) -> Result<Vec<Slice>, TrainError> {
     let slice = |name: &String| {
-        let read = |kind: &str| read_png(&folder.join(kind).join(format!("{name}.png")));
+        let read = |kind: &str| read_png(&folder.join(kind).join(format!("{name}.png")), limits);
         let [image, lungs, lesion] = PICTURE_KINDS.map(read);
         let (image, lungs, lesion) = (image?, lungs?, lesion?);
         if lungs.size() != image.size() || lesion.size() != image.size() {
@@ -78,11 +83,15 @@ pub(crate) fn list_nifti_pairs(folder: &Path, reading: &Reading) -> Result<Vec<C
     Ok(cases)
 }
 
-pub(crate) fn nifti_pair(case: &Case, image_path: &Path, labels_path: &Path) -> Result<Vec<Slice>, TrainError> {
+pub(crate) fn nifti_pair(
+    case: &Case,
+    image_path: &Path,
+    labels_path: &Path,
+    limits: &Limits,
+) -> Result<Vec<Slice>, TrainError> {
     let open = |path: &Path| File::open(path).map_err(TrainError::file(path));
-    let limits = Limits::default();
-    let image = nifti::read_values(open(image_path)?, &limits).map_err(|e| TrainError::data(image_path, e))?;
-    let labels = nifti::read_labels(open(labels_path)?, &limits).map_err(|e| TrainError::data(labels_path, e))?;
+    let image = nifti::read_values(open(image_path)?, limits).map_err(|e| TrainError::data(image_path, e))?;
+    let labels = nifti::read_labels(open(labels_path)?, limits).map_err(|e| TrainError::data(labels_path, e))?;
     if labels.geometry() != image.geometry() {
         return Err(TrainError::data(labels_path, "labels and image are not on the same grid"));
     }
@@ -141,9 +150,15 @@ pub(crate) fn single_picture_files(folder: &Path, name: &str) -> [PathBuf; 3] {
         .map(|(kind, extension)| folder.join(kind).join(format!("{name}.{extension}")))
 }
 
-pub(crate) fn single_picture(case: &Case, folder: &Path, name: &str) -> Result<Vec<Slice>, TrainError> {
+pub(crate) fn single_picture(
+    case: &Case,
+    folder: &Path,
+    name: &str,
+    limits: &Limits,
+) -> Result<Vec<Slice>, TrainError> {
     let [image_path, lesion_path, kinds_path] = single_picture_files(folder, name);
-    let (image, lesion, kinds) = (read_jpeg(&image_path)?, read_png(&lesion_path)?, read_png(&kinds_path)?);
+    let image = read_jpeg(&image_path, limits)?;
+    let (lesion, kinds) = (read_png(&lesion_path, limits)?, read_png(&kinds_path, limits)?);
     if lesion.size() != image.size() || kinds.size() != image.size() {
         return Err(TrainError::data(&image_path, "masks and image differ in size"));
     }
@@ -179,15 +194,14 @@ pub(crate) fn list_dicom(folder: &Path, reading: &Reading) -> Result<Vec<Case>, 
 /// Diseases that outlines of opacity are named by: pneumonia, COVID-19.
 const DISEASES: [(&str, &str); 2] = [("233604007", "SCT"), ("840539006", "SCT")];
 
-pub(crate) fn dicom(case: &Case, folder: &Path) -> Result<Vec<Slice>, TrainError> {
+pub(crate) fn dicom(case: &Case, folder: &Path, limits: &Limits) -> Result<Vec<Slice>, TrainError> {
     let fail = |reason: String| TrainError::data(folder, reason);
-    let limits = Limits::default();
-    let scan = hilum_dicom::scan(&Source::from(folder), &limits).map_err(|e| fail(e.to_string()))?;
+    let scan = hilum_dicom::scan(&Source::from(folder), limits).map_err(|e| fail(e.to_string()))?;
     let mut segmentations = Vec::new();
     for path in files_below(folder)? {
         let bytes = std::fs::read(&path).map_err(TrainError::file(&path))?;
         // What is no segmentation is an image of the series, or nothing to us.
-        segmentations.extend(SegmentationImage::read(&bytes, &limits).ok());
+        segmentations.extend(SegmentationImage::read(&bytes, limits).ok());
     }
     let ct: Vec<_> = scan.series().iter().filter(|series| series.modality == "CT").collect();
     let named = |uid: &String| segmentations.iter().any(|s| s.source_series_uids.contains(uid));

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
+use hilum_dicom::Limits;
+
 use crate::TrainError;
 
 /// An 8-bit picture.
@@ -26,14 +28,23 @@ impl Plane {
     }
 }
 
+/// Refuses a picture that is larger than an image may be, before memory is taken for it.
+fn check_size(path: &Path, sides: [usize; 2], limits: &Limits) -> Result<(), TrainError> {
+    match sides.into_iter().max() {
+        Some(side) if side <= limits.max_side => Ok(()),
+        _ => Err(TrainError::data(path, format!("the picture has more than {} rows or columns", limits.max_side))),
+    }
+}
+
 /// The grey values of an 8-bit picture; of a palette picture, its indices.
-pub(crate) fn read_png(path: &Path) -> Result<Plane, TrainError> {
+pub(crate) fn read_png(path: &Path, limits: &Limits) -> Result<Plane, TrainError> {
     let file = File::open(path).map_err(TrainError::file(path))?;
     let mut decoder = png::Decoder::new(std::io::BufReader::new(file));
     decoder.set_transformations(png::Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(|e| TrainError::data(path, e))?;
     let info = reader.info();
     let (width, height, color, depth) = (info.width as usize, info.height as usize, info.color_type, info.bit_depth);
+    check_size(path, [width, height], limits)?;
     let samples = color.samples();
     let size = reader.output_buffer_size().ok_or_else(|| TrainError::data(path, "the picture is too large"))?;
     let mut buffer = vec![0; size];
@@ -60,11 +71,13 @@ pub(crate) fn read_png(path: &Path) -> Result<Plane, TrainError> {
     Ok(Plane { width, height, values: values.collect() })
 }
 
-pub(crate) fn read_jpeg(path: &Path) -> Result<Plane, TrainError> {
+pub(crate) fn read_jpeg(path: &Path, limits: &Limits) -> Result<Plane, TrainError> {
     let file = File::open(path).map_err(TrainError::file(path))?;
     let mut decoder = jpeg_decoder::Decoder::new(std::io::BufReader::new(file));
-    let pixels = decoder.decode().map_err(|e| TrainError::data(path, e))?;
+    decoder.read_info().map_err(|e| TrainError::data(path, e))?;
     let info = decoder.info().ok_or_else(|| TrainError::data(path, "no picture in the file"))?;
+    check_size(path, [info.width.into(), info.height.into()], limits)?;
+    let pixels = decoder.decode().map_err(|e| TrainError::data(path, e))?;
     let values = match info.pixel_format {
         jpeg_decoder::PixelFormat::L8 => pixels,
         jpeg_decoder::PixelFormat::RGB24 => pixels.chunks_exact(3).map(|rgb| rgb[1]).collect(),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use hilum_dicom::Limits;
 use hilum_nn::{Graph, Model, Weights, sha256_hex};
 
 use crate::batches::Sampler;
@@ -50,7 +51,7 @@ pub struct Summary {
 }
 
 /// How a run is computed; nothing of it changes what comes out but in the last digits.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct RunOptions<'a> {
     /// What computes.
     pub device: TrainDevice,
@@ -61,13 +62,22 @@ pub struct RunOptions<'a> {
     pub arithmetic: Arithmetic,
     /// Where prepared slices are kept; several runs may share it. Without it, the folder `cache` of the run.
     pub cache: Option<&'a Path>,
+    /// What files of the data may occupy, and who unpacks compressed DICOM.
+    pub limits: Limits,
     /// Told how much of the data is prepared, 0 to 1.
     pub preparing: &'a (dyn Fn(f32) + Sync),
 }
 
 impl Default for RunOptions<'_> {
     fn default() -> Self {
-        Self { device: TrainDevice::Cpu, cards: 1, arithmetic: Arithmetic::F32, cache: None, preparing: &|_| () }
+        Self {
+            device: TrainDevice::Cpu,
+            cards: 1,
+            arithmetic: Arithmetic::F32,
+            cache: None,
+            limits: Limits::default(),
+            preparing: &|_| (),
+        }
     }
 }
 
@@ -97,7 +107,7 @@ pub fn run(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
     let sampler = sampler(config, data_root, run_dir, options)?;
-    let validate = |model: &Model| validation::measure(config, data_root, model);
+    let validate = |model: &Model| validation::measure(config, data_root, &options.limits, model);
     run_with(config, &sampler, run_dir, options, &validate, progress)
 }
 
@@ -149,7 +159,8 @@ fn sampler(
         return Err(TrainError::Config("split: there are folds; say which one is held out".into()));
     }
     let own_cache = run_dir.join("cache");
-    Sampler::new(config, data_root, options.cache.unwrap_or(&own_cache), options.preparing)
+    let cache = options.cache.unwrap_or(&own_cache);
+    Sampler::new(config, data_root, cache, &options.limits, options.preparing)
 }
 
 /// Measures a model on the patients of the validation: one value per channel.

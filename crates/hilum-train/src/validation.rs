@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use hilum_dicom::Limits;
 use hilum_nn::{Model, Weights};
 use serde::{Deserialize, Serialize};
 
@@ -83,13 +84,19 @@ impl Measured {
 }
 
 /// Mean Dice of every channel over the validation patients of all sources that have any.
-pub(crate) fn measure(config: &TrainConfig, data_root: &Path, model: &Model) -> Result<Vec<f64>, TrainError> {
+pub(crate) fn measure(
+    config: &TrainConfig,
+    data_root: &Path,
+    limits: &Limits,
+    model: &Model,
+) -> Result<Vec<f64>, TrainError> {
     let mut dice = vec![Vec::new(); CHANNELS.len()];
     for source in &config.data {
         let options = EvaluateOptions {
             split: Some((config.split.clone(), Side::Validation)),
             prefix: source.prefix.clone(),
             upside_down: source.upside_down.clone(),
+            limits: limits.clone(),
             ..EvaluateOptions::default()
         };
         let measured = match evaluate(source.layout, &data_root.join(&source.folder), model, &options, &|_| ()) {

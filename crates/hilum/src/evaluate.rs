@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<
         prefix: arguments.prefix.clone(),
         upside_down: arguments.upside_down.clone(),
         mirror: arguments.mirror,
+        limits: machine::limits(),
         ..EvaluateOptions::default()
     };
     if !arguments.folds.is_empty() {

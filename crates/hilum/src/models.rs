@@ -100,7 +100,8 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
     let config = evaluate::read_config(split)?;
     let layout = evaluate::layout(data)?;
     let upside_down = evaluate::upside_down(&config, data);
-    let options = EvaluateOptions { threads, upside_down, ..EvaluateOptions::default() };
+    let limits = machine::limits();
+    let options = EvaluateOptions { threads, upside_down, limits, ..EvaluateOptions::default() };
     let report = |share| progress.report("measuring", share);
     let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &config.split, &options, &report)?;
     progress.finish();

@@ -30,7 +30,8 @@ pub(crate) fn run(
     let temporary = tempfile::tempdir()?;
     let report = |share| progress.report("measuring", share);
     let cache = cache.unwrap_or(temporary.path());
-    let (familiarity, familiar) = measure_familiarity(&config, &train::data_root(), cache, &model, threads, &report)?;
+    let (data, limits) = (train::data_root(), machine::limits());
+    let (familiarity, familiar) = measure_familiarity(&config, &data, cache, &model, threads, &limits, &report)?;
     progress.finish();
 
     let mut weights = Weights::from_safetensors(&entry.weights)?;

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
         start.from = folder.join(&start.from);
     }
     if let Some(fold) = arguments.fold {
-        config = config.fold(fold, &data_root())?;
+        config = config.fold(fold, &data_root(), &machine::limits())?;
     }
     output::folder(&arguments.out)?;
     let options = RunOptions {
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
         cards: arguments.cards,
         arithmetic: arguments.arithmetic,
         cache: arguments.cache.as_deref(),
+        limits: machine::limits(),
         preparing: &|share| progress.report("preparing slices", share),
     };
     if arguments.rehearse {

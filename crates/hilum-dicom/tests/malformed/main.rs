@@ -40,13 +40,18 @@ fn read(files: &[Vec<u8>]) -> Result<Series, Refusal> {
     load(&scan, &scan.series()[0].series_uid, &|_| ())
 }
 
-/// What is wrong about how a case was dealt with, if anything.
-fn judge(case: &Case, right: &Series) -> Result<(), String> {
+/// What something returns, how long it took, and how much more memory than before was held at once meanwhile.
+fn measured<T>(what: impl FnOnce() -> T) -> (T, Duration, usize) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let started = Instant::now();
-    let outcome = catch_unwind(AssertUnwindSafe(|| read(&case.files)));
-    let (took, peak) = (started.elapsed(), MEMORY.peak_usage().saturating_sub(before));
+    let outcome = what();
+    (outcome, started.elapsed(), MEMORY.peak_usage().saturating_sub(before))
+}
+
+/// What is wrong about how a case was dealt with, if anything.
+fn judge(case: &Case, right: &Series) -> Result<(), String> {
+    let (outcome, took, peak) = measured(|| catch_unwind(AssertUnwindSafe(|| read(&case.files))));
     let outcome = outcome.map_err(|_| "it panicked".to_owned())?;
     let bytes: usize = case.files.iter().map(Vec::len).sum();
     if peak > MEMORY_CAP + MEMORY_PER_BYTE * bytes {
@@ -68,6 +73,17 @@ fn judge(case: &Case, right: &Series) -> Result<(), String> {
         (Ok(series), _) if series.volume != right.volume => Err("other voxels or another place".into()),
         (Ok(_), _) => Ok(()),
     }
+}
+
+/// Memory that is given back at once counts, and that of other threads, or the cap would hold nothing.
+#[test]
+fn memory_is_counted() {
+    let _alone = alone();
+    let taken = || drop(std::hint::black_box(vec![0u8; MEMORY_CAP + 1]));
+    let (_, _, here) = measured(taken);
+    let (_, _, elsewhere) = measured(|| std::thread::spawn(taken).join().unwrap());
+    let (_, _, nothing) = measured(|| ());
+    assert!(here > MEMORY_CAP && elsewhere > MEMORY_CAP && nothing < 1 << 20, "{here}, {elsewhere}, {nothing}");
 }
 
 #[test]

@@ -21,8 +21,9 @@ fn main() {
             every_codec_gives_the_same_pixels();
             a_worker_that_fails_is_a_damaged_image_and_the_next_one_is_read();
             workers_that_always_fail_are_a_refusal_with_the_reason();
+            a_series_whose_every_frame_hangs_is_given_up();
             what_is_not_in_a_codestream_needs_no_worker();
-            println!("workers: 4 tests passed");
+            println!("workers: 5 tests passed");
         }
     }
 }
@@ -71,7 +72,11 @@ fn serve_badly(fault: &str, marker: &Path) {
 }
 
 fn workers(arguments: &[&str]) -> DecodeWorkers {
-    let limits = WorkerLimits { memory_bytes: 512 << 20, frame_time: Duration::from_secs(2) };
+    let frame_time = Duration::from_secs(2);
+    workers_with(WorkerLimits { memory_bytes: 512 << 20, frame_time, ..WorkerLimits::default() }, arguments)
+}
+
+fn workers_with(limits: WorkerLimits, arguments: &[&str]) -> DecodeWorkers {
     DecodeWorkers::new(std::env::current_exe().expect("a test has a path"), arguments, limits)
 }
 
@@ -147,6 +152,49 @@ fn workers_that_always_fail_are_a_refusal_with_the_reason() {
     let none = DecodeWorkers::new("/nowhere/hilum", ["decode-worker"], WorkerLimits::default());
     let refusal = read(&fixture(PACKED[0]), Some(none)).expect_err("there is no decoder");
     assert!(refusal.to_string().contains("could not be started"), "{refusal}");
+}
+
+/// A JPEG-LS series of `count` slices, up to 35: the first of a fixture, 2 mm apart.
+fn long_series(count: usize) -> Source {
+    let mut zip =
+        zip::ZipArchive::new(std::fs::File::open(fixtures().join(PACKED[1])).expect("a fixture")).expect("a ZIP");
+    let mut file = Vec::new();
+    zip.by_index(0).expect("a file").read_to_end(&mut file).expect("it unpacks");
+    let place =
+        |what: &[u8]| file.windows(what.len()).position(|w| w == what).expect("it is in the fixture") + what.len();
+    let (position, uid) = (place(b"-10.0\\-20.0\\"), place(&[8, 0, 0x18, 0, b'U', b'I', 64, 0]));
+    let slice = |n: usize| {
+        let mut file = file.clone();
+        file[position..position + 2].copy_from_slice(format!("{}", 30 + 2 * n).as_bytes());
+        file[uid + 62..uid + 64].copy_from_slice(format!("{:02}", n + 10).as_bytes());
+        (n.to_string(), Arc::from(file))
+    };
+    Source::Memory((0..count).map(slice).collect())
+}
+
+fn a_series_whose_every_frame_hangs_is_given_up() {
+    let source = long_series(35);
+    let whole = read(&source, Some(workers(&["serve"]))).expect("it is a series");
+    assert_eq!(whole.0.shape()[0], 35);
+    let folder = tempfile::tempdir().expect("a folder");
+    let slow = Duration::from_millis(500);
+    let limits = WorkerLimits { frame_time: slow, series_time: 3 * slow, ..WorkerLimits::default() };
+    let marker = folder.path().join("always");
+    let decoders = workers_with(limits, &["serve", "hang", marker.to_str().expect("UTF-8")]);
+    let two_threads = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
+    let start = Instant::now();
+    let refusal = two_threads.install(|| read(&source, Some(decoders))).expect_err("nothing decodes");
+    // Each frame takes half a second of one of the threads: all of them would take nine seconds.
+    let most = 3 * slow + slow + Duration::from_secs(1);
+    assert!(start.elapsed() < most, "{:?} for a series of 35 frames that hang", start.elapsed());
+    let given_up = |r: &Refusal| matches!(r, Refusal::Damaged { reason: SkipReason::SeriesTimeout, .. });
+    assert!(given_up(&refusal), "{refusal}");
+    // Frames that hang one in a series spoil neither it nor the next.
+    let marker = folder.path().join("once");
+    let decoders = workers_with(limits, &["serve", "hang", marker.to_str().expect("UTF-8")]);
+    let (_, notes) = read(&source, Some(decoders.clone())).expect("one slice is missing");
+    assert!(notes.iter().any(|note| note.contains("Damaged")), "{notes:?}");
+    assert_eq!(read(&source, Some(decoders)).expect("a new series has its own time"), whole);
 }
 
 fn what_is_not_in_a_codestream_needs_no_worker() {

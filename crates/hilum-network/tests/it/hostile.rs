@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use hilum_network::{Error, Level, Query, echo, query};
+use hilum_network::{Error, Level, Query, ReceiverOptions, Status, echo, query, replay};
 
 use crate::{ct_files, data_set, node, outgoing, receiver, send_all};
 
@@ -190,6 +190,99 @@ fn objects_that_are_not_what_was_announced_are_refused() {
     let outcomes = send_all(&node(receiver.address().port()), &outgoing(&paths[1..2]));
     assert!(matches!(outcomes[0].result, Err(Error::Aborted(_) | Error::Closed)), "{outcomes:?}");
     assert!(came.lock().unwrap().is_empty());
+}
+
+/// What a peer said that sent two CT images, recorded from pynetdicom; the first byte is for the fuzzer.
+const STORE: &[u8] = include_bytes!("../../../../fuzz/seeds/pdu/store");
+
+/// The objects that a receiver takes from a peer who says this, and how the association ended.
+fn taken(said: &[u8]) -> (usize, Result<(), Error>) {
+    let options = ReceiverOptions::new("127.0.0.1:0".parse().unwrap(), "HERE");
+    let count = std::cell::Cell::new(0);
+    let ended = replay::receive(said, &options, &|_| {
+        count.set(count.get() + 1);
+        Status::SUCCESS
+    });
+    (count.get(), ended)
+}
+
+/// Classes of published vulnerabilities of other DICOM software, as far as they concern the network; those of files are in
+/// `hilum-dicom`. `docs/security.md` lists them.
+#[test]
+fn classes_of_known_vulnerabilities_do_not_hurt() {
+    let store = &STORE[1..];
+    assert!(matches!(taken(store), (2, Ok(()))), "as recorded");
+    let uid = b"2.25.1000";
+    let with_uid = |path: &[u8; 10]| {
+        let mut said = store.to_vec();
+        let places: Vec<usize> = (0..said.len()).filter(|at| said[*at..].starts_with(uid)).collect();
+        assert!(places.len() >= 4, "the UID stands in commands and data sets");
+        places.into_iter().for_each(|at| said[at..at + path.len()].copy_from_slice(path));
+        said
+    };
+    for (id, said) in [
+        ("CVE-2022-2119, DCMTK storescp: folders in a UID", with_uid(b"../../../x")),
+        ("CVE-2026-50003, DCMTK getscu: an absolute path", with_uid(b"/etc/crond")),
+        ("CVE-2026-56445, pynetdicom qrscp: an absolute path with folders", with_uid(b"/../../etc")),
+        ("CVE-2026-5663, DCMTK storescp: a command in a UID", with_uid(b"1.2;rm${I}")),
+    ] {
+        assert!(matches!(taken(&said), (0, Ok(()))), "{id}");
+    }
+    for (id, said) in [
+        ("pynetdicom issue 1086: memory for whatever length a PDU announces", vec![1, 0, 0xFF, 0xFF, 0xFF, 0xFF]),
+        ("the same for data", [&store[..319], &[4, 0, 0xFF, 0xFF, 0xFF, 0xFF]].concat()),
+    ] {
+        assert!(matches!(taken(&said), (0, Err(Error::TooLarge { what: "a PDU", .. } | Error::Closed))), "{id}");
+    }
+}
+
+/// Every byte of a recorded exchange changed, and the exchange cut off behind each: nothing but an error or another object.
+#[test]
+fn recorded_exchanges_may_be_damaged_anywhere() {
+    let answers: &[u8] = include_bytes!("../../../../fuzz/seeds/pdu/find-study");
+    let query = Query::new(Level::Study, &[]).unwrap();
+    let whole = replay::find(&answers[1..], &node(104), &query).unwrap().0;
+    assert_eq!(whole.len(), 3);
+    assert_eq!(whole[1].text("PatientName").as_deref(), Some("Hong^Gildong=洪^吉洞=홍^길동"));
+    for (recorded, receives) in [(&STORE[1..], true), (&answers[1..], false)] {
+        let mut said = recorded.to_vec();
+        for at in 0..said.len() {
+            for flip in [0xFF, 0x80, 1] {
+                said[at] ^= flip;
+                if receives {
+                    assert!(taken(&said).0 <= 2);
+                } else {
+                    let _ = replay::find(&said, &node(104), &query);
+                }
+                said[at] ^= flip;
+            }
+            if receives {
+                assert!(taken(&said[..at]).1.is_err(), "cut behind byte {at}");
+            }
+        }
+    }
+}
+
+/// Answers are limited together, not only each by itself.
+#[test]
+fn many_answers_meet_a_limit() {
+    let answers: &[u8] = include_bytes!("../../../../fuzz/seeds/pdu/find-study");
+    let mut node = node(104);
+    node.limits.data_set.max_elements = 20;
+    let reason = replay::find(&answers[1..], &node, &Query::new(Level::Study, &[]).unwrap()).unwrap_err();
+    assert!(matches!(reason, Error::Protocol(_)), "{reason}");
+    // Three answers and the end: two of them are taken, of the third the peer is told that it is one too many.
+    let mut node = self::node(104);
+    for (most, as_expected) in [(1, None), (2, Some((2, true))), (3, Some((3, false)))] {
+        node.limits.answers = most;
+        let found = replay::find(&answers[1..], &node, &Query::new(Level::Study, &[]).unwrap());
+        assert_eq!(found.map(|(found, more)| (found.len(), more)).ok(), as_expected, "{most}");
+    }
+    let json = r#"[{"00100010":{"vr":"PN","Value":["a","b","c"]}},{"00100020":{"vr":"LO","Value":["d","e"]}}]"#;
+    for (values, fits) in [(7, true), (6, false)] {
+        node.limits.data_set.max_elements = values;
+        assert_eq!(replay::web_search(json.as_bytes(), 10, &node.limits).is_ok(), fits, "{values} values");
+    }
 }
 
 #[test]

@@ -101,11 +101,11 @@ fn augmentation_follows_its_seed_and_can_be_none() {
 fn the_synthetic_set_is_read_as_written() {
     let folder = tempfile::tempdir().unwrap();
     synthetic::write(folder.path(), 2);
-    let slices = read(Layout::Covid19CtSeg, folder.path(), &reading("")).unwrap();
+    let slices = read(Layout::Covid19CtSeg, folder.path(), &reading(""), &Limits::default()).unwrap();
     assert_eq!(slices.len(), 8);
     assert!(slices.iter().all(|slice| slice.has_lesion() && slice.width == synthetic::SIZE));
     std::fs::remove_file(folder.path().join("covid/0003.png")).unwrap();
-    let error = read(Layout::Covid19CtSeg, folder.path(), &reading("")).unwrap_err().to_string();
+    let error = read(Layout::Covid19CtSeg, folder.path(), &reading(""), &Limits::default()).unwrap_err().to_string();
     assert!(error.contains("0003.png"), "{error}");
 }
 
@@ -122,11 +122,12 @@ fn the_real_sets_are_read_whole() {
         eprintln!("skipped: no data at {}", root.display());
         return;
     }
-    let semiseg = read(Layout::CovidSemiSeg, &root.join("covid-semiseg-50"), &reading("semiseg-")).unwrap();
+    let semiseg =
+        read(Layout::CovidSemiSeg, &root.join("covid-semiseg-50"), &reading("semiseg-"), &Limits::default()).unwrap();
     assert_eq!(semiseg.len(), 50);
     let consolidated = semiseg.iter().filter(|s| s.labels.iter().any(|bits| bits & 4 != 0)).count();
     assert!(consolidated > 10 && semiseg.iter().all(Slice::has_lesion), "{consolidated}");
-    let medseg = read(Layout::NiftiPairs, &root.join("medseg-9"), &reading("medseg-")).unwrap();
+    let medseg = read(Layout::NiftiPairs, &root.join("medseg-9"), &reading("medseg-"), &Limits::default()).unwrap();
     assert_eq!(medseg.len(), 45 + 39 + 140 + 39 + 66 + 42 + 42 + 45 + 93);
     let with_lesion = medseg.iter().filter(|slice| slice.has_lesion()).count();
     assert_eq!(with_lesion, 43 + 14 + 43 + 25 + 45 + 1 + 9 + 36 + 73);
@@ -169,7 +170,7 @@ fn a_series_with_its_segmentation_is_read_as_written() {
     std::fs::create_dir(case.join("masks")).unwrap();
     std::fs::write(case.join("masks/truth.dcm"), segmentation.file.bytes()).unwrap();
 
-    let slices = read(Layout::DicomSeg, folder.path(), &reading("own-")).unwrap();
+    let slices = read(Layout::DicomSeg, folder.path(), &reading("own-"), &Limits::default()).unwrap();
     assert_eq!((slices.len(), slices[1].patient.as_str()), (4, "own-p1"));
     assert_eq!((slices[1].image[0], slices[1].image[2 * 8 + 3]), (77, 255), "-800 and 250 HU of -1250 to 250");
     assert_eq!(slices[1].known, Known { lung: true, consolidation: true });
@@ -178,6 +179,6 @@ fn a_series_with_its_segmentation_is_read_as_written() {
     assert_eq!(slices[1].spacing_mm, Some([3.0, 1.4, 1.4]));
 
     std::fs::remove_file(case.join("masks/truth.dcm")).unwrap();
-    let error = read(Layout::DicomSeg, folder.path(), &reading("own-")).unwrap_err().to_string();
+    let error = read(Layout::DicomSeg, folder.path(), &reading("own-"), &Limits::default()).unwrap_err().to_string();
     assert!(error.contains("no segmentation"), "{error}");
 }

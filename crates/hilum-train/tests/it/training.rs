@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use hilum_dicom::Limits;
 use hilum_train::{
     EvaluateOptions, Folds, Loss, Method, Progress, RunOptions, Side, Start, TrainConfig, TrainError, Validation,
     compare, comparison_table, cross_validate, evaluate, read_model, run,
@@ -188,14 +189,14 @@ fn folds_hold_every_patient_out_once() {
     config.split.train.clear();
     config.split.hold_out.clear();
     config.split.folds = Some(Folds::Count(3));
-    let folds: Vec<TrainConfig> = (0..3).map(|k| config.fold(k, folder.path()).unwrap()).collect();
+    let folds: Vec<TrainConfig> = (0..3).map(|k| config.fold(k, folder.path(), &Limits::default()).unwrap()).collect();
     let mut held: Vec<&String> = folds.iter().flat_map(|fold| &fold.split.hold_out).collect();
     held.sort();
     assert_eq!(held, ["p0", "p1", "p2", "p3", "p4", "p5"]);
     for fold in &folds {
         assert_eq!((fold.split.train.len(), fold.split.hold_out.len()), (4, 2));
     }
-    assert!(matches!(config.fold(3, folder.path()), Err(TrainError::Config(_))));
+    assert!(matches!(config.fold(3, folder.path(), &Limits::default()), Err(TrainError::Config(_))));
     let unresolved = run(&config, folder.path(), &folder.path().join("run"), &RunOptions::default(), &mut |_| ());
     assert!(unresolved.unwrap_err().to_string().contains("folds"));
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
@@ -214,7 +215,7 @@ fn folds_are_measured_together_and_a_patient_only_once() {
     config.split.hold_out.clear();
     config.split.folds = Some(Folds::Lists(vec![list(&["p0", "p3"]), list(&["p1", "p2"])]));
     let fold = |k: usize| {
-        let config = config.fold(k, folder.path()).unwrap();
+        let config = config.fold(k, folder.path(), &Limits::default()).unwrap();
         let run_dir = folder.path().join(format!("run{k}"));
         run(&config, folder.path(), &run_dir, &RunOptions::default(), &mut |_| ()).unwrap();
         (read_model(&run_dir.join("card.toml")).unwrap(), config.split)

@@ -5,6 +5,7 @@ mod commands;
 mod dicom;
 mod follow_up;
 mod refusals;
+mod training_data;
 
 use std::path::Path;
 use std::process::{Command, Output};
