@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hilum_dicom::Limits;
 use hilum_train::{Augmentation, TrainConfig, example, read};
 
 const COLUMNS: usize = 8;
@@ -15,7 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let size = config.schedule.size;
     let mut tiles = Vec::new();
     for source in &config.data {
-        let slices = read(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
+        let folder = data_root.join(&source.folder);
+        let slices = read(source.layout, &folder, &source.reading(&config.card.input), &Limits::default())?;
         for place in 0..COLUMNS {
             let slice = &slices[place * slices.len() / COLUMNS];
             tiles.push(example(&[slice], &Augmentation::none(), size, 0));

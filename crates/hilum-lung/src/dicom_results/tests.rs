@@ -194,7 +194,7 @@ fn probability_file(case: &Case, probability: &Volume<u8>) -> ResultFile {
 }
 
 /// The patient at `date`, lesions grown by `growth` along each axis.
-fn visit(date: &str, growth: f64) -> Case {
+fn visit(date: &str, growth: f32) -> Case {
     let description = CtSeriesDescription { seed: date.into(), date: date.into(), ..CtSeriesDescription::default() };
     let anatomy =
         if growth > 0.0 { Anatomy::with_growth(1, Disease::Covid, growth) } else { Anatomy::new(1, Disease::Healthy) };
