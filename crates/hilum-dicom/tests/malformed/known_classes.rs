@@ -138,12 +138,8 @@ fn rows() -> Vec<Row> {
             "CVE-2026-10528",
             "DCMTK, and Orthanc with it: nested sequences use up the stack",
             bytes("1 100 sequences in one another", plain, refused(&["limits"]), |object| {
-                let mut content = object.content();
-                for _ in 0..1100 {
-                    content.extend(EXPLICIT.header(0x0040_A730, *b"SQ", UNDEFINED));
-                    content.extend(EXPLICIT.item(0xFFFE_E000, UNDEFINED));
-                }
-                object.with_content(&content)
+                let one = [EXPLICIT.header(0x0040_A730, *b"SQ", UNDEFINED), EXPLICIT.item(0xFFFE_E000, UNDEFINED)];
+                object.with_content(&[one.concat().repeat(1100), object.content()].concat())
             }),
         ),
         row(

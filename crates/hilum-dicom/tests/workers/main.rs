@@ -138,10 +138,13 @@ fn workers_that_always_fail_are_a_refusal_with_the_reason() {
     for fault in FAULTS {
         let folder = tempfile::tempdir().expect("a folder");
         let marker = folder.path().join("always");
-        let decoders = workers(&["serve", fault, marker.to_str().expect("UTF-8")]);
+        // Taking half a gigabyte may last on a loaded machine, and is to end by the limit of memory.
+        let frame_time = Duration::from_secs(if fault == "eat" { 20 } else { 2 });
+        let limits = WorkerLimits { memory_bytes: 512 << 20, frame_time, ..WorkerLimits::default() };
+        let decoders = workers_with(limits, &["serve", fault, marker.to_str().expect("UTF-8")]);
         let start = Instant::now();
         let refusal = read(&fixture(PACKED[0]), Some(decoders)).expect_err("nothing decodes");
-        assert!(start.elapsed() < Duration::from_secs(20), "{fault} took {:?}", start.elapsed());
+        assert!(start.elapsed() < 10 * frame_time, "{fault} took {:?}", start.elapsed());
         let expected = match fault {
             "hang" | "spin" => SkipReason::DecoderTimeout,
             _ => SkipReason::DecoderDied,

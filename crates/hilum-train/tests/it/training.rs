@@ -201,7 +201,7 @@ fn folds_hold_every_patient_out_once() {
     assert!(unresolved.unwrap_err().to_string().contains("folds"));
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
     config.split.folds = Some(Folds::Lists(vec![list(&["p0", "p1"]), list(&["p1", "p2"])]));
-    assert!(matches!(config.fold(0, folder.path()), Err(TrainError::Leakage(_))));
+    assert!(matches!(config.fold(0, folder.path(), &Limits::default()), Err(TrainError::Leakage(_))));
 }
 
 #[test]
