@@ -212,9 +212,14 @@ impl PixelLayout {
         self.rows * self.columns
     }
 
-    /// Bytes of one frame, not packed.
+    /// Bytes of one frame, not packed. Single bits, as segmentations have them, stand eight to a byte (PS3.5 8.1.1).
     pub(crate) fn frame_bytes(&self) -> usize {
-        self.pixels() * usize::from(self.samples) * usize::from(self.bits_allocated.div_ceil(8))
+        let samples = self.pixels() * usize::from(self.samples);
+        if self.bits_allocated == 1 {
+            samples.div_ceil(8)
+        } else {
+            samples * usize::from(self.bits_allocated.div_ceil(8))
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use hilum_dicom::{
-    Algorithm, Code, CodingScheme, Concept, Evaluation, EvaluationValue, Evidence, FindingSite, LabelSet, Limits,
-    Measurement, MeasurementGroup, MeasurementReport, ObjectReference, Observer, Quantity, Refusal, ReportDocument,
-    ReportFlaw, ReportedAlgorithm, ReportedGroup, ReportedMeasurement, ResultContext, Tracking, binary_segmentation,
-    codes, measurement_report,
+    Algorithm, Code, CodingScheme, Concept, EarlierStudy, Evaluation, EvaluationValue, Evidence, FindingSite, LabelSet,
+    Limits, Measurement, MeasurementGroup, MeasurementReport, ObjectReference, Observer, Quantity, Refusal,
+    ReportDocument, ReportFlaw, ReportedAlgorithm, ReportedGroup, ReportedMeasurement, ResultContext, TimePoint,
+    Tracking, binary_segmentation, codes, measurement_report,
 };
 
 use crate::results::{device, labels, moment, origin, segment, title};
@@ -110,6 +110,7 @@ fn ours() -> (File, ReportDocument) {
         }],
         procedures: vec![concept(codes::CT_OF_CHEST)],
         evidence,
+        predecessors: vec![],
         image_library: images.iter().map(image).collect(),
         groups: vec![
             ReportedGroup {
@@ -222,6 +223,64 @@ fn flaw(file: &File) -> ReportFlaw {
         Err(Refusal::Report(flaw)) => flaw,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn time_points_uncertainties_and_judgements_come_back() {
+    let (_, before) = ours();
+    let earlier = EarlierStudy::of_report(&before, Some("20251203")).unwrap();
+    assert_eq!((earlier.tracking_uid("lung"), earlier.tracking_uid("nothing")), (Some("1.2.3"), None));
+    let segment = earlier.segment("lung").unwrap().clone();
+    let origin = origin(&series());
+    let (device, created) = (device(), moment("010203"));
+    let context = ResultContext { origin: &origin, device: &device, created: &created };
+    let algorithm = Algorithm::new("net", "1.2", codes::ARTIFICIAL_INTELLIGENCE).unwrap();
+    let group = |order, value| {
+        let volume = Measurement::new(codes::VOLUME, value, codes::MILLILITRE).unwrap();
+        let tracking = Tracking::new("lung", "1.2.3").unwrap();
+        MeasurementGroup::new(tracking, codes::LUNG, algorithm.clone(), vec![volume])
+            .unwrap()
+            .with_time_point(TimePoint::new("visit", order).unwrap().with_days_from_baseline(7))
+    };
+    let change = Measurement::new(codes::DIFFERENCE_IN_SIZE, -2.5, codes::MILLILITRE).unwrap();
+    let now = group(2, 3.0)
+        .with_measurements(vec![change.with_uncertainty(0.5).unwrap()])
+        .with_evaluation(codes::QUALITATIVE_DIFFERENCE, codes::DECREASE_IN_SIZE)
+        .with_comment("seen\ntwice".into());
+    let report = |groups| MeasurementReport {
+        procedure: codes::CT_OF_CHEST,
+        groups,
+        comments: vec![],
+        schemes: vec![],
+        earlier: vec![earlier.clone()],
+    };
+    let file = measurement_report(&context, &report(vec![now, group(1, 5.5).with_region(segment)])).unwrap();
+    let read = ReportDocument::read(file.bytes(), &Limits::default()).unwrap();
+    assert_eq!(read.unread_items, 0);
+    let [now, then] = &read.groups[..] else { panic!("{:?}", read.groups) };
+    assert_eq!(now.contexts, [(Concept::from(codes::TIME_POINT), "visit".to_owned())]);
+    assert_eq!(now.circumstance(codes::TIME_POINT_ORDER).unwrap().value, 2.0);
+    let days = &now.circumstances[1];
+    assert_eq!((days.0.value.as_str(), days.1.value, days.1.unit.value.as_str()), ("128740", 7.0, "d"));
+    let change = now.measurement(codes::DIFFERENCE_IN_SIZE).unwrap();
+    let half = Quantity { value: 0.5, unit: Concept::from(codes::MILLILITRE) };
+    assert_eq!(change.uncertainty, [Some(half.clone()), Some(half)]);
+    let judged = |value| (Concept::from(codes::QUALITATIVE_DIFFERENCE), EvaluationValue::Code(Concept::from(value)));
+    let evaluations: Vec<_> = now.evaluations.iter().map(|e| (e.concept.clone(), e.value.clone())).collect();
+    assert_eq!(evaluations[0], judged(codes::DECREASE_IN_SIZE));
+    assert_eq!(evaluations[1].1, EvaluationValue::Text("seen\r\ntwice".into()));
+    assert_eq!(then.segments, before.groups[0].segments);
+    assert_eq!(read.predecessors[0].sop_instance_uid, before.sop_instance_uid);
+
+    let twice = measurement_report(&context, &report(vec![group(2, 1.0), group(2, 2.0)]));
+    assert!(twice.is_err(), "one thing measured twice at one time point");
+    let private = group(1, 1.0).with_evaluation(codes::QUALITATIVE_DIFFERENCE, LOBE_SCORE);
+    assert!(measurement_report(&context, &report(vec![private])).is_err(), "a private judgement is explained");
+    let infinite = Measurement::new(codes::VOLUME, 1.0, codes::MILLILITRE).unwrap().with_uncertainty(f64::INFINITY);
+    assert!(infinite.is_err());
+    let mut elsewhere = before.clone();
+    elsewhere.image_library.clear();
+    assert_eq!(EarlierStudy::of_report(&elsewhere, None), None, "a report that names no images is of no known study");
 }
 
 #[test]
