@@ -168,6 +168,20 @@ impl Rescale {
     }
 }
 
+/// The number that a word stands for; bits beyond Bits Stored are ignored.
+pub(crate) fn stored_number(word: u16, layout: &PixelLayout) -> i32 {
+    let bits = u32::from(layout.bits_stored.clamp(1, 16));
+    let shift = (u32::from(layout.high_bit) + 1).saturating_sub(bits).min(15);
+    signed_value(u32::from(word >> shift) & ((1 << bits) - 1), bits, layout.signed)
+}
+
+/// The word that stands for a number; unused bits above repeat its sign, those below are zero.
+pub(crate) fn word_of(number: i32, layout: &PixelLayout) -> u16 {
+    let bits = u32::from(layout.bits_stored.clamp(1, 16));
+    let shift = (u32::from(layout.high_bit) + 1).saturating_sub(bits).min(15);
+    if shift == 0 { number as u16 } else { ((number & ((1 << bits) - 1)) as u16) << shift }
+}
+
 fn signed_value(word: u32, bits: u32, signed: bool) -> i32 {
     if signed && word >> (bits - 1) & 1 == 1 { word as i32 - (1 << bits) } else { word as i32 }
 }

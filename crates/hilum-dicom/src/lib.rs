@@ -44,8 +44,8 @@
 //! **Writing**: [`write_ct_series`] makes CT images of any geometry, [`capture_file`] Secondary Captures, and [`nifti`] reads and writes NIfTI-1.
 //!
 //! **De-identification**: [`deidentify`] applies the Basic Application Level Confidentiality Profile (PS3.15 Annex E) with its
-//! options and leaves out what it cannot make safe; a [`DeidentificationKey`] gives the same pseudonyms again, and with it
-//! [`reidentify`] brings the originals back to the byte.
+//! options, blanks faces in CT and MR of the head on request, and leaves out what it cannot make safe; a [`DeidentificationKey`]
+//! gives the same pseudonyms again, and with it [`reidentify`] brings the originals back to the byte, other than blanked ones.
 //!
 //! ```
 //! use hilum_dicom::{CtSeriesDescription, Limits, Source, load, scan, write_ct_series};
@@ -116,7 +116,7 @@ pub use code::Code;
 pub use decode_workers::{DecodeWorkers, WorkerLimits, serve_decoding};
 pub use deidentify::{
     Action, Change, DeidentificationKey, DeidentificationReport, Deidentified, DeidentifyOptions, LeftOut,
-    ProfileOption, deidentify, reidentify,
+    ProfileOption, Undefaceable, deidentify, reidentify,
 };
 pub use earlier_study::{EarlierStudy, TimePoint};
 pub use error::{Error, Refusal};

@@ -104,19 +104,7 @@ pub fn load(scan: &Scan, series_uid: &str, progress: &(dyn Fn(f32) + Sync)) -> R
 
 impl Candidate<'_> {
     fn plane(&self) -> Result<Plane, Refusal> {
-        let position = self.frame.position.ok_or(Refusal::Missing("where they lie in the patient"))?;
-        let orientation = self.frame.orientation.ok_or(Refusal::Missing("how they are turned in the patient"))?;
-        let spacing_mm = self.frame.spacing_mm.ok_or(Refusal::Missing("how large their pixels are"))?;
-        let dot = |a: usize, b: usize| (0..3).map(|n| orientation[a + n] * orientation[b + n]).sum::<f64>();
-        // PS3.3 C.7.6.2.1.1: row and column cosines are normal and orthogonal.
-        if (dot(0, 0) - 1.0).abs() > 1e-3 || (dot(3, 3) - 1.0).abs() > 1e-3 || dot(0, 3).abs() > 1e-3 {
-            return Err(Refusal::Missing("how they are turned in the patient in a way that makes sense"));
-        }
-        if spacing_mm.iter().any(|mm| !(0.01..=20.0).contains(mm)) {
-            return Err(Refusal::Missing("how large their pixels are in a way that makes sense"));
-        }
-        let pixels = &self.member.header.pixels;
-        Ok(Plane { position, orientation, spacing_mm, rows: pixels.rows, columns: pixels.columns })
+        Plane::of(self.frame, &self.member.header.pixels)
     }
 
     fn rescale(&self) -> (f64, f64) {

@@ -6,6 +6,7 @@
 use hilum_volume::{Geometry, PatientPoint, PatientVector};
 
 use crate::Refusal;
+use crate::image::{Frame, PixelLayout};
 use crate::note::NoteKind;
 use crate::scan::normal_of;
 
@@ -20,6 +21,32 @@ pub(crate) struct Plane {
     pub(crate) spacing_mm: [f64; 2],
     pub(crate) rows: usize,
     pub(crate) columns: usize,
+}
+
+impl Plane {
+    /// The place of a frame, if it has one that makes sense.
+    pub(crate) fn of(frame: &Frame, pixels: &PixelLayout) -> Result<Self, Refusal> {
+        let position = frame.position.ok_or(Refusal::Missing("where they lie in the patient"))?;
+        let orientation = frame.orientation.ok_or(Refusal::Missing("how they are turned in the patient"))?;
+        let spacing_mm = frame.spacing_mm.ok_or(Refusal::Missing("how large their pixels are"))?;
+        let dot = |a: usize, b: usize| (0..3).map(|n| orientation[a + n] * orientation[b + n]).sum::<f64>();
+        // PS3.3 C.7.6.2.1.1: row and column cosines are normal and orthogonal.
+        if (dot(0, 0) - 1.0).abs() > 1e-3 || (dot(3, 3) - 1.0).abs() > 1e-3 || dot(0, 3).abs() > 1e-3 {
+            return Err(Refusal::Missing("how they are turned in the patient in a way that makes sense"));
+        }
+        if spacing_mm.iter().any(|mm| !(0.01..=20.0).contains(mm)) {
+            return Err(Refusal::Missing("how large their pixels are in a way that makes sense"));
+        }
+        Ok(Self { position, orientation, spacing_mm, rows: pixels.rows, columns: pixels.columns })
+    }
+
+    /// The patient point at the centre of a pixel (PS3.3 C.7.6.2.1.1).
+    pub(crate) fn centre_of(&self, row: usize, column: usize) -> PatientPoint {
+        let (across, down) = (self.spacing_mm[1] * column as f64, self.spacing_mm[0] * row as f64);
+        PatientPoint(std::array::from_fn(|n| {
+            self.position[n] + across * self.orientation[n] + down * self.orientation[n + 3]
+        }))
+    }
 }
 
 /// A regular grid and which image fills which slice of it.

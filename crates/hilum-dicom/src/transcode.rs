@@ -8,7 +8,8 @@ use crate::Limits;
 use crate::dataset::{Fault, ITEM, SEQUENCE_END, UNDEFINED, Walk};
 use crate::syntax::Encoding;
 
-/// Rewrites `bytes` from one encoding to another. `pixels`, if given, stand in place of the encapsulated ones.
+/// Rewrites `bytes` from one encoding to another. `pixels`, if given, stand in place of those that are there;
+/// encapsulated ones need them.
 ///
 /// From an implicit encoding to an explicit one, representations come from the dictionary; attributes that it does not know
 /// become UN (PS3.5 6.2.2).
@@ -111,13 +112,15 @@ impl Writer<'_> {
         from: Encoding,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        if length == UNDEFINED {
-            let pixels = self.pixels.ok_or(Fault::Malformed)?;
+        if let Some(pixels) = self.pixels {
             let vr = if bits_allocated > 8 { *b"OW" } else { *b"OB" };
             let even = pixels.len() + pixels.len() % 2;
             self.header(tags::PIXEL_DATA, vr, u32::try_from(even).map_err(|_| Fault::Limit)?, out)?;
             out.extend(pixels);
             out.resize(out.len() + even - pixels.len(), 0);
+            if length != UNDEFINED {
+                return skip(walk, length);
+            }
             loop {
                 let header = walk.header()?;
                 match header.tag {
@@ -126,6 +129,9 @@ impl Writer<'_> {
                     _ => return Err(Fault::Malformed),
                 }
             }
+        }
+        if length == UNDEFINED {
+            return Err(Fault::Malformed);
         }
         let start = walk.at;
         skip(walk, length)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::deface::KEY_MARK;
 use crate::Error;
 
 const FORMAT: &str = "hilum-deidentification-key-1";
@@ -20,7 +21,7 @@ pub struct DeidentificationKey {
     pub(super) uids: BTreeMap<String, String>,
     /// Elements that were changed, whole and as bytes; each is kept once.
     elements: Vec<String>,
-    /// By new SOP Instance UID, the elements of its top level that were changed.
+    /// By new SOP Instance UID, the elements of its top level that were changed; a mark alone if its face was blanked.
     pub(super) instances: BTreeMap<String, Vec<usize>>,
     #[serde(skip)]
     places: BTreeMap<String, usize>,
@@ -71,7 +72,9 @@ impl DeidentificationKey {
     /// How many instances can be brought back.
     #[must_use]
     pub fn instances(&self) -> usize {
-        self.instances.len()
+        let defaced = hex(KEY_MARK);
+        let is_whole = |indices: &&Vec<usize>| indices.first().is_none_or(|first| self.elements[*first] != defaced);
+        self.instances.values().filter(is_whole).count()
     }
 
     /// A keyed hash of a value in a role: HMAC-SHA-256 (RFC 2104).

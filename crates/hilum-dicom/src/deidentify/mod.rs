@@ -1,11 +1,16 @@
 //! De-identification after PS3.15 Annex E, and the way back for who has the key.
 //!
-//! Objects are rewritten element by element in the encoding they came in; pixel data pass through untouched. `profile.tsv` is
-//! the table of the standard; [`rewrite`] carries it out, [`screen`] says which objects are left out.
+//! Objects are rewritten element by element in the encoding they came in; pixel data pass through untouched, unless a [face is
+//! blanked](deface). `profile.tsv` is the table of the standard; [`rewrite`] carries it out, [`screen`] says which objects are
+//! left out.
 
 mod clean;
+mod deface;
+mod face;
+mod head_grid;
 mod key;
 mod profile;
+mod reidentify;
 mod rewrite;
 mod safe_private;
 mod screen;
@@ -19,14 +24,18 @@ use sha2::{Digest, Sha256};
 
 use crate::code::is_uid;
 use crate::dataset::Dataset;
+use crate::instance::Uncompressed;
 use crate::part10::Layout;
 use crate::scan::SkipReason;
-use crate::source::{self, Source};
-use crate::syntax::Encoding;
+use crate::source::{self, Item, Source};
+use crate::syntax::{Encoding, Syntax};
 use crate::{Error, Limits};
 
+pub use deface::Undefaceable;
+use deface::{Blanking, Defacing};
 pub use key::DeidentificationKey;
 pub use profile::Action;
+pub use reidentify::reidentify;
 use rewrite::{Rewriter, element, item, join};
 pub use screen::LeftOut;
 
@@ -100,8 +109,10 @@ pub struct DeidentifyOptions {
     pub profile: Vec<ProfileOption>,
     /// Also give out objects that may have text in their pixels. Nothing is done about the text.
     pub keep_burnt_in: bool,
-    /// Also give out CT, MR and PET of the head. Nothing is done about the face.
+    /// Also give out CT, MR, PET and pictures of the head. Nothing is done about the face.
     pub keep_faces: bool,
+    /// Blank the face in CT and MR of the head, and give out those in which it was found.
+    pub deface: bool,
 }
 
 /// A de-identified DICOM file.
@@ -113,7 +124,8 @@ pub struct Deidentified {
     pub series_uid: String,
     /// New SOP Instance UID.
     pub sop_instance_uid: String,
-    /// The file, meta information included; transfer syntax and pixel data are those of the original.
+    /// The file, meta information included. Transfer syntax and pixel data are those of the original, unless the face was
+    /// blanked: then it is Explicit VR Little Endian.
     pub bytes: Vec<u8>,
 }
 
@@ -126,6 +138,8 @@ pub struct DeidentificationReport {
     pub files: usize,
     /// Objects given out.
     pub objects: usize,
+    /// Objects among them of series in which the face was blanked; they name a further option of the profile, 113102.
+    pub defaced: usize,
     /// Patients among them.
     pub patients: usize,
     /// Studies among them.
@@ -157,8 +171,8 @@ pub struct Change {
 /// `key` receives what leads back. Original values are in the key alone, never in the report or an error.
 ///
 /// # Errors
-/// [`Error::Refused`] if the source cannot be read, [`Error::Unwritable`] if both date options are chosen,
-/// [`Error::Write`] if `give` fails.
+/// [`Error::Refused`] if the source cannot be read, [`Error::Unwritable`] if both date options are chosen, or defacing together
+/// with what contradicts it, [`Error::Write`] if `give` fails.
 pub fn deidentify(
     source: &Source,
     limits: &Limits,
@@ -172,8 +186,14 @@ pub fn deidentify(
     if profile.contains(&ProfileOption::RetainFullDates) && profile.contains(&ProfileOption::RetainModifiedDates) {
         return Err(Error::Unwritable("dates can stay or be moved, not both".into()));
     }
+    if options.deface && (options.keep_faces || profile.contains(&ProfileOption::RetainUids)) {
+        let why =
+            "faces can be blanked or kept, not both; and what is blanked is another image, which needs another UID";
+        return Err(Error::Unwritable(why.into()));
+    }
     let options = DeidentifyOptions { profile, ..options.clone() };
     let items = source::items(source, limits)?;
+    let defacing = if options.deface { Defacing::plan(&items, limits) } else { Defacing::default() };
     let mut report =
         DeidentificationReport { method: method(&options.profile), files: items.len(), ..Default::default() };
     let (mut counts, mut patients, mut studies, mut seen) =
@@ -181,15 +201,11 @@ pub fn deidentify(
     let mut derived = false;
     // Files are read some at a time and in parallel; the key makes its entries one after the other.
     for group in items.chunks(16) {
-        let read: Vec<_> = group.par_iter().map(|item| item.read(limits.max_file_bytes.saturating_add(1))).collect();
+        let read: Vec<_> = group.par_iter().map(|item| read_whole(item, limits)).collect();
         for bytes in read {
-            let done = match bytes {
-                Ok(bytes) if bytes.len() as u64 <= limits.max_file_bytes => {
-                    one(&bytes, limits, &options, key, &mut seen)
-                }
-                Ok(_) => Err(LeftOut::Unread(SkipReason::TooLarge)),
-                Err(_) => Err(LeftOut::Unread(SkipReason::Unreadable)),
-            };
+            let done = bytes
+                .map_err(LeftOut::Unread)
+                .and_then(|bytes| one(&bytes, limits, &options, &defacing, key, &mut seen));
             match done {
                 Ok(done) => {
                     for (place, count) in done.counts {
@@ -199,6 +215,7 @@ pub fn deidentify(
                     studies.insert(done.file.study_uid.clone());
                     derived |= done.derived;
                     report.objects += 1;
+                    report.defaced += usize::from(done.defaced);
                     give(done.file).map_err(Error::Write)?;
                 }
                 Err(reason) => *report.left_out.entry(reason.to_string()).or_default() += 1,
@@ -207,8 +224,14 @@ pub fn deidentify(
     }
     (report.patients, report.studies) = (patients.len(), studies.len());
     report.changes = counts.into_iter().map(|((tag, action), count)| change(tag, action, count)).collect();
-    report.warnings = warnings(&options, derived);
+    report.warnings = warnings(&options, report.defaced > 0, derived);
     Ok(report)
+}
+
+/// All bytes of a file within the limits.
+fn read_whole(item: &Item, limits: &Limits) -> Result<Vec<u8>, SkipReason> {
+    let bytes = item.read(limits.max_file_bytes.saturating_add(1)).map_err(|_| SkipReason::Unreadable)?;
+    if bytes.len() as u64 > limits.max_file_bytes { Err(SkipReason::TooLarge) } else { Ok(bytes) }
 }
 
 fn method(profile: &[ProfileOption]) -> Vec<(String, String)> {
@@ -226,14 +249,26 @@ fn change(tag: Tag, action: Action, count: usize) -> Change {
     Change { tag: format!("({:04X},{:04X})", tag.0, tag.1), name: name.into(), action, count }
 }
 
-fn warnings(options: &DeidentifyOptions, derived: bool) -> Vec<String> {
-    let mut warnings = vec![
+fn warnings(options: &DeidentifyOptions, defaced: bool, derived: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if defaced {
+        warnings.push(
+            "Faces were blanked by a rule that finds the nose: look at each series before you pass it on. Ears, forehead and \
+             the skull stay."
+                .to_owned(),
+        );
+    }
+    warnings.push(if options.deface {
+        "Heads that no description names as such are not noticed, and their faces are not blanked; thin slices of a head or neck \
+         allow the face to be recognised."
+            .to_owned()
+    } else {
         "Faces are not removed from images. Heads that no description names as such are not noticed; thin slices of a head or \
          neck allow the face to be recognised."
-            .to_owned(),
-    ];
+            .to_owned()
+    });
     if options.keep_faces {
-        warnings.push("CT, MR and PET of heads were let through: their faces can be recognised.".into());
+        warnings.push("Images of heads were let through: their faces can be recognised.".into());
     }
     if options.keep_burnt_in {
         warnings.push(
@@ -267,12 +302,15 @@ struct Done {
     pseudonym: String,
     /// Derived pixels that do not vouch for being free of text.
     derived: bool,
+    /// Of a series in which the face was blanked.
+    defaced: bool,
 }
 
 fn one(
     bytes: &[u8],
     limits: &Limits,
     options: &DeidentifyOptions,
+    defacing: &Defacing,
     key: &mut DeidentificationKey,
     seen: &mut Seen,
 ) -> Result<Done, LeftOut> {
@@ -286,9 +324,13 @@ fn one(
     if let Some(reason) = screen::left_out(&dataset, options) {
         return Err(reason);
     }
-    for tag in [tags::STUDY_INSTANCE_UID, tags::SERIES_INSTANCE_UID] {
-        uid(&dataset, tag)?;
-    }
+    uid(&dataset, tags::STUDY_INSTANCE_UID)?;
+    let series = uid(&dataset, tags::SERIES_INSTANCE_UID)?;
+    let blanking = if options.deface && screen::shows_faces(&dataset) {
+        blanking(&dataset, layout.syntax, defacing.of(&series))?
+    } else {
+        None
+    };
     // Objects that share a UID which should be unique get one each, by what is in them; the first keeps the one that references
     // lead to. The same object again is left out.
     let instance = uid(&dataset, tags::SOP_INSTANCE_UID)?;
@@ -317,9 +359,24 @@ fn one(
         dates: None,
         elements_left: limits.max_elements,
     };
-    let mut rewritten = rewriter.rewrite(&content, encoding, 0).map_err(unread)?;
+    // A defaced image leaves its transfer syntax, all else keeps it.
+    let source_syntax = layout.syntax;
+    let (syntax_uid, deflated) = match blanking {
+        Some(_) => (Uncompressed::Explicit.uid().to_owned(), false),
+        None => (layout.syntax_uid(bytes, limits), source_syntax.deflated),
+    };
+    let defaced = blanking
+        .map(|blanking| deface::blanked(&content, &dataset, source_syntax, blanking, limits))
+        .transpose()
+        .map_err(LeftOut::FaceStays)?;
+    let encoding = if defaced.is_some() { Encoding::EXPLICIT } else { encoding };
+    let mut rewritten = rewriter.rewrite(defaced.as_deref().unwrap_or(&content), encoding, 0).map_err(unread)?;
     let (counts, dates) = (std::mem::take(&mut rewriter.counts), rewriter.dates);
-    declare(&mut rewritten, options, dates, encoding);
+    let further = defaced.is_some().then_some(deface::METHOD);
+    declare(&mut rewritten, options, further, dates, encoding);
+    if defaced.is_some() {
+        deface::declare(&mut rewritten.elements, &dataset, source_syntax);
+    }
     if is_shared {
         let mut own = key.own_uid(&instance, &content_hash).into_bytes();
         if own.len() % 2 == 1 {
@@ -339,13 +396,39 @@ fn one(
     };
     let mut changed: Vec<&[u8]> = vec![encoding_mark(encoding)];
     changed.extend(rewritten.changed.iter().map(|element| &element[..]));
+    if defaced.is_some() {
+        changed = vec![deface::KEY_MARK];
+    }
     key.note(&file.sop_instance_uid, &changed);
-    let bytes = part10(&class, &file.sop_instance_uid, &layout.syntax_uid(bytes, limits), layout.syntax.deflated, &new);
-    Ok(Done { file: Deidentified { bytes, ..file }, counts, pseudonym, derived })
+    let bytes = part10(&class, &file.sop_instance_uid, &syntax_uid, deflated, &new);
+    Ok(Done { file: Deidentified { bytes, ..file }, counts, pseudonym, derived, defaced: defaced.is_some() })
+}
+
+/// How the face of an object is blanked; `None` if its series shows no head.
+fn blanking<'a>(
+    dataset: &Dataset<'_>,
+    syntax: Syntax,
+    of_series: Option<&'a Result<Blanking, Undefaceable>>,
+) -> Result<Option<&'a Blanking>, LeftOut> {
+    match of_series {
+        Some(found) => {
+            // What is wrong with the object itself says more than what is wrong with its series.
+            deface::check(dataset, syntax).map_err(LeftOut::FaceStays)?;
+            found.as_ref().map(Some).map_err(|reason| LeftOut::FaceStays(*reason))
+        }
+        None if screen::is_head(dataset) => Err(LeftOut::Face),
+        None => Ok(None),
+    }
 }
 
 /// Says in the object that and how it was de-identified (PS3.3 C.7.1.1, C.12.1.1.11).
-fn declare(rewritten: &mut rewrite::Rewritten, options: &DeidentifyOptions, dates: Option<Action>, encoding: Encoding) {
+fn declare(
+    rewritten: &mut rewrite::Rewritten,
+    options: &DeidentifyOptions,
+    further: Option<(&str, &str)>,
+    dates: Option<Action>,
+    encoding: Encoding,
+) {
     let text = |tag, vr: &[u8; 2], text: &str| {
         let mut bytes = text.as_bytes().to_vec();
         if bytes.len() % 2 == 1 {
@@ -353,7 +436,8 @@ fn declare(rewritten: &mut rewrite::Rewritten, options: &DeidentifyOptions, date
         }
         element(tag, Some(*vr), &bytes, encoding)
     };
-    let codes = method(&options.profile).into_iter().flat_map(|(code, meaning)| {
+    let further = further.map(|(code, meaning)| (code.to_owned(), meaning.to_owned()));
+    let codes = method(&options.profile).into_iter().chain(further).flat_map(|(code, meaning)| {
         let mut content = text(tags::CODE_VALUE, b"SH", &code);
         content.extend(text(tags::CODING_SCHEME_DESIGNATOR, b"SH", "DCM"));
         content.extend(text(tags::CODE_MEANING, b"LO", &meaning));
@@ -417,48 +501,4 @@ fn part10(class: &str, instance: &str, syntax: &str, deflated: bool, dataset: &[
         bytes.extend(dataset);
         bytes
     }
-}
-
-/// Brings back the original of a de-identified file: its data set to the byte, with new meta information.
-///
-/// # Errors
-/// [`Error::Unwritable`] if the file is no DICOM file, did not come from this key, or was packed anew into another
-/// encoding since.
-pub fn reidentify(bytes: &[u8], key: &DeidentificationKey, limits: &Limits) -> Result<Deidentified, Error> {
-    let wrong = |why: &str| Error::Unwritable(why.to_owned());
-    let unread = |reason: SkipReason| Error::Unwritable(reason.to_string());
-    let layout = Layout::of(bytes, limits).map_err(unread)?;
-    let content = layout.content(bytes, limits).map_err(unread)?;
-    let encoding = layout.syntax.encoding;
-    let text = |bytes: &[u8], tag| Dataset::parse(bytes, encoding, limits).ok()?.text(tag).filter(|uid| is_uid(uid));
-    let instance = text(&content, tags::SOP_INSTANCE_UID).ok_or_else(|| wrong("the object has no valid UID"))?;
-    let mut originals = key.originals(&instance).ok_or_else(|| wrong("the object is not known to this key"))?;
-    if originals.is_empty() || originals.remove(0) != encoding_mark(encoding) {
-        return Err(wrong("the object was converted to another encoding since it was de-identified"));
-    }
-    let tag_of = |element: &[u8]| {
-        let word = |at: usize| {
-            let pair = [element[at], element[at + 1]];
-            if encoding.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
-        };
-        (element.len() >= 8).then(|| Tag(word(0), word(2)))
-    };
-    let originals: Option<Vec<_>> = originals.into_iter().map(|element| Some((tag_of(&element)?, element))).collect();
-    let originals = originals.ok_or_else(|| wrong("the key file is damaged"))?;
-    let mut replaced: BTreeSet<Tag> = originals.iter().map(|(tag, _)| *tag).collect();
-    replaced.extend(rewrite::DECLARED);
-    let mut left = limits.max_elements;
-    let found = rewrite::split(&content, encoding, limits, &mut left).map_err(|fault| unread(fault.into()))?;
-    let mut elements: Vec<_> = found
-        .into_iter()
-        .filter(|(tag, ..)| !replaced.contains(tag))
-        .map(|(tag, _, _, raw)| (tag, raw.to_vec()))
-        .collect();
-    elements.extend(originals);
-    let new = join(elements);
-    let uid = |tag| text(&new, tag).ok_or_else(|| wrong("the key file is damaged"));
-    let (class, sop_instance_uid) = (uid(tags::SOP_CLASS_UID)?, uid(tags::SOP_INSTANCE_UID)?);
-    let (study_uid, series_uid) = (uid(tags::STUDY_INSTANCE_UID)?, uid(tags::SERIES_INSTANCE_UID)?);
-    let bytes = part10(&class, &sop_instance_uid, &layout.syntax_uid(bytes, limits), layout.syntax.deflated, &new);
-    Ok(Deidentified { study_uid, series_uid, sop_instance_uid, bytes })
 }

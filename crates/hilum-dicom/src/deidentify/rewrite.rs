@@ -207,7 +207,7 @@ impl Rewriter<'_> {
                 Some(self.items(tag, vr, value, raw, encoding, depth)?)
             } else {
                 done = if action == Action::Cleaned { basic } else { action };
-                self.sequence_without_content(tag, vr, done, encoding)
+                self.sequence_without_content(tag, vr, done, value, encoding)
             }
         } else {
             let Value::Plain(bytes) = value else { return Err(Fault::Malformed) };
@@ -241,11 +241,11 @@ impl Rewriter<'_> {
     }
 
     /// Attributes that the table does not name but whose kind does: names and dates, and the free text of reports, which the
-    /// table covers only through Content Sequence.
+    /// table covers only through Content Sequence; Tracking ID of segments is the same text as in a report.
     fn unlisted(&self, tag: Tag, vr: VR) -> Option<(Action, Action)> {
         let has = |option| self.options.contains(&option);
         match vr {
-            _ if tag == tags::TEXT_VALUE => {
+            _ if [tags::TEXT_VALUE, tags::TRACKING_ID].contains(&tag) => {
                 let clean = has(ProfileOption::CleanStructuredContent);
                 Some((if clean { Action::Cleaned } else { Action::Replaced }, Action::Replaced))
             }
@@ -307,15 +307,50 @@ impl Rewriter<'_> {
         tag: Tag,
         vr: Option<[u8; 2]>,
         done: Action,
+        value: Value<'_>,
         encoding: Encoding,
     ) -> Option<Vec<u8>> {
         let inner = if vr == Some(*b"UN") { Encoding::IMPLICIT } else { encoding };
         match done {
             Action::Removed => None,
             Action::Emptied => Some(element(tag, vr, &[], encoding)),
+            _ if tag == tags::GRAPHIC_ANNOTATION_SEQUENCE => {
+                let dummy = dummy_annotation(&self.first_layer(value, inner), inner);
+                Some(element(tag, vr, &item(&dummy, inner), encoding))
+            }
             _ => Some(element(tag, vr, &item(&dummy_item(tag, inner), inner), encoding)),
         }
     }
+
+    /// The layer of the first annotation. Layers have a sequence of their own, which stays.
+    fn first_layer(&self, value: Value<'_>, encoding: Encoding) -> Vec<u8> {
+        let (Value::Plain(bytes) | Value::Items(bytes, _)) = value;
+        let mut walk = Walk { bytes, at: 0, encoding, limits: self.limits, elements_left: self.elements_left };
+        let first = walk.item(1).and_then(|item| split(item, encoding, self.limits, &mut self.elements_left.clone()));
+        let layer = first.unwrap_or_default().into_iter().find_map(|(tag, _, value, _)| match value {
+            Value::Plain(layer) if tag == tags::GRAPHIC_LAYER && !layer.is_empty() => Some(layer.to_vec()),
+            _ => None,
+        });
+        layer.unwrap_or_else(|| b"REMOVED ".to_vec())
+    }
+}
+
+/// An annotation that is valid and shows nothing: a point in the corner (PS3.3 C.10.5).
+fn dummy_annotation(layer: &[u8], encoding: Encoding) -> Vec<u8> {
+    let code = |tag, text: &str| element(tag, Some(*b"CS"), &padded(text.into(), VR::CS), encoding);
+    let number = |tag, number: u16| {
+        let mut value = Vec::new();
+        put_u16(&mut value, number, encoding);
+        element(tag, Some(*b"US"), &value, encoding)
+    };
+    let mut point = code(tags::GRAPHIC_ANNOTATION_UNITS, "DISPLAY");
+    point.extend(number(tags::GRAPHIC_DIMENSIONS, 2));
+    point.extend(number(tags::NUMBER_OF_GRAPHIC_POINTS, 1));
+    point.extend(element(tags::GRAPHIC_DATA, Some(*b"FL"), &[0; 8], encoding));
+    point.extend(code(tags::GRAPHIC_TYPE, "POINT"));
+    let mut annotation = element(tags::GRAPHIC_LAYER, Some(*b"CS"), layer, encoding);
+    annotation.extend(element(tags::GRAPHIC_OBJECT_SEQUENCE, Some(*b"SQ"), &item(&point, encoding), encoding));
+    annotation
 }
 
 fn dummy_item(tag: Tag, encoding: Encoding) -> Vec<u8> {

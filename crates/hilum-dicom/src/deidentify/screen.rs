@@ -4,6 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::DeidentifyOptions;
+use super::deface::Undefaceable;
 use crate::dataset::Dataset;
 use crate::scan::SkipReason;
 
@@ -23,8 +24,11 @@ pub enum LeftOut {
     )]
     BurntInText,
     /// The face could be recognised.
-    #[error("a head: the face can be recognised, and it is not removed here; allow it if that is acceptable")]
+    #[error("a head: the face can be recognised; have it blanked (CT and MR), or allow it if that is acceptable")]
     Face,
+    /// The face should have been blanked, and could not be.
+    #[error("a head, and its face cannot be blanked: {0}")]
+    FaceStays(Undefaceable),
     /// A whole document, such as a PDF, which cannot be searched for names.
     #[error("the object encloses a document, which may name the patient and cannot be cleaned")]
     Document,
@@ -71,8 +75,21 @@ pub(super) fn left_out(dataset: &Dataset<'_>, options: &DeidentifyOptions) -> Op
     if !options.keep_burnt_in && may_hold_text(dataset, &class) {
         return Some(LeftOut::BurntInText);
     }
-    let shows_faces = ["CT", "MR", "PT", "NM"].contains(&&text(tags::MODALITY)[..]) && dataset.has_pixels();
-    (shows_faces && !options.keep_faces && is_head(dataset)).then_some(LeftOut::Face)
+    // With defacing, heads are looked at as series.
+    let faces_may_go = options.keep_faces || options.deface;
+    (!faces_may_go && shows_faces(dataset) && is_head(dataset)).then_some(LeftOut::Face)
+}
+
+/// Whether the object is of a kind in which faces can be recognised: slices, and pictures made of them or of the patient.
+pub(super) fn shows_faces(dataset: &Dataset<'_>) -> bool {
+    let modality = dataset.text(tags::MODALITY).unwrap_or_default().to_uppercase();
+    ["CT", "MR", "PT", "NM", "OT", "SC", "XC"].contains(&&modality[..]) && has_any_pixels(dataset)
+}
+
+/// Whether there are pixels, of floating numbers too.
+fn has_any_pixels(dataset: &Dataset<'_>) -> bool {
+    let floating = [tags::FLOAT_PIXEL_DATA, tags::DOUBLE_FLOAT_PIXEL_DATA];
+    dataset.has_pixels() || floating.iter().any(|tag| dataset.bytes(*tag).is_some())
 }
 
 fn may_hold_text(dataset: &Dataset<'_>, class: &str) -> bool {
@@ -81,7 +98,7 @@ fn may_hold_text(dataset: &Dataset<'_>, class: &str) -> bool {
         "YES" => return true,
         // Whoever made the object vouches for it.
         "NO" => return false,
-        _ if !dataset.has_pixels() => return false,
+        _ if !has_any_pixels(dataset) => return false,
         _ => {}
     }
     // Secondary capture, ultrasound, endoscopy and photographs (visible light), in single and multi-frame forms.
@@ -99,7 +116,11 @@ fn may_hold_text(dataset: &Dataset<'_>, class: &str) -> bool {
         || dataset.bytes(tags::CONVERSION_TYPE).is_some()
 }
 
-fn is_head(dataset: &Dataset<'_>) -> bool {
+/// Whether a description names a head, or the object says itself that somebody can be recognised in it.
+pub(super) fn is_head(dataset: &Dataset<'_>) -> bool {
+    if dataset.text(tags::RECOGNIZABLE_VISUAL_FEATURES).is_some_and(|said| said.eq_ignore_ascii_case("YES")) {
+        return true;
+    }
     let places: [Tag; 5] = [
         tags::BODY_PART_EXAMINED,
         tags::STUDY_DESCRIPTION,
