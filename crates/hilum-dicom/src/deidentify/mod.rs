@@ -358,6 +358,7 @@ fn one(
         counts: rewrite::Counts::new(),
         dates: None,
         elements_left: limits.max_elements,
+        required: rewrite::required_by(&class),
     };
     // A defaced image leaves its transfer syntax, all else keeps it.
     let source_syntax = layout.syntax;

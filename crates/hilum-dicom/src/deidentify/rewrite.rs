@@ -37,6 +37,14 @@ pub(super) struct Rewriter<'a> {
     /// Whether dates of the object were moved or dropped rather than kept.
     pub(super) dates: Option<Action>,
     pub(super) elements_left: usize,
+    /// What the class of the object requires though the table removes it: it gets a dummy (PS3.15 E.1.1).
+    pub(super) required: &'static [Tag],
+}
+
+/// What a class of objects requires with a value (PS3.3 C.11.10) and the table removes.
+pub(super) fn required_by(class: &str) -> &'static [Tag] {
+    let is_presentation_state = class.starts_with("1.2.840.10008.5.1.4.1.1.11.");
+    if is_presentation_state { &[tags::PRESENTATION_CREATION_DATE, tags::PRESENTATION_CREATION_TIME] } else { &[] }
 }
 
 /// A data set split into its elements at the top level: what stands there, and what goes into the new object.
@@ -191,6 +199,11 @@ impl Rewriter<'_> {
                 None => return Ok(Some(raw.to_vec())),
             },
         };
+        let or_dummy = |action| match action {
+            Action::Removed if depth == 0 && self.required.contains(&tag) => Action::Replaced,
+            action => action,
+        };
+        let (action, basic) = (or_dummy(action), or_dummy(basic));
         let mut done = action;
         if matches!(vr_of, VR::DA | VR::DT) {
             self.dates = self.dates.max(Some(action));
