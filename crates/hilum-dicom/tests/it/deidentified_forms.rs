@@ -235,6 +235,7 @@ fn study() -> Study {
         groups: vec![group],
         comments: vec!["Frau Geheim, lung volume low".into()],
         schemes: Vec::new(),
+        earlier: Vec::new(),
     };
     let report = measurement_report(&context, &report).unwrap();
     let pdf = b"%PDF-1.4\n% Geheim\n%%EOF\n";
