@@ -114,7 +114,7 @@ impl HeadGrid {
             Towards::Head => (level + 1 < levels).then(|| at + columns * rows),
             Towards::Front => (row > 0).then(|| at - columns),
             Towards::Back => (row + 1 < rows).then(|| at + columns),
-            Towards::Right => (at % columns > 0).then(|| at - 1),
+            Towards::Right => (!at.is_multiple_of(columns)).then(|| at - 1),
             Towards::Left => (at % columns + 1 < columns).then(|| at + 1),
         }
     }

@@ -313,6 +313,6 @@ fn other_series_are_untouched_and_not_called_defaced() {
         assert_eq!(is_head, !plain.0.contains(file));
     }
     let says_so = with(&chest[0], tags::RECOGNIZABLE_VISUAL_FEATURES, VR::CS, "YES");
-    assert!(run(&[says_so.clone()], &DeidentifyOptions::default(), &mut key()).0.is_empty());
+    assert!(run(std::slice::from_ref(&says_so), &DeidentifyOptions::default(), &mut key()).0.is_empty());
     assert!(run(&[says_so], &deface(), &mut key()).0.is_empty());
 }
