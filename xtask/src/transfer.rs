@@ -148,7 +148,7 @@ fn page(results: &Results, arguments: &TransferArguments) -> String {
         "# What starting from another model is worth\n\n\
          Written by `cargo xtask transfer`. One network learned lungs and lesions on COVID-19-CT-Seg and MedSeg ({} steps); on \
          COVID-SemiSeg, which it had never seen and which tells ground-glass from consolidation, networks learned from that one and from \
-         scratch ({} steps each, everything else alike, {} seeds). Mean Dice per picture on ten pictures held out, range over seeds in \
+         scratch ({} steps each, everything else alike, seeds: {}). Mean Dice per picture on ten pictures held out, range over seeds in \
          brackets. The set does not say which pictures are of one patient, and ten pictures are few: differences of some hundredths \
          mean nothing.\n\n![Dice by number of cases](pictures/transfer.svg)\n\n\
          | pictures | lesion, from scratch | lesion, carried over | consolidation, from scratch | consolidation, carried over |\n\
