@@ -504,6 +504,14 @@ mod tests {
         Learning { loss: &LOSS, frozen: &|_| false, device, card: 0, arithmetic }
     }
 
+    /// Two images of three channels, every third value of which is true, all known.
+    fn thirds(graph: &Graph, images: &Images) -> Target {
+        let size = [images.shape[2], images.shape[3], images.shape[4]];
+        let pixels: usize = graph.output_size(size).iter().product();
+        let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
+        Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] }
+    }
+
     fn images(size: [usize; 3]) -> Images {
         let mut random = fastrand::Rng::with_seed(1);
         let count = 2 * size.iter().product::<usize>();
@@ -575,11 +583,7 @@ mod tests {
     fn plain_operations_take_the_same_step() {
         for (graph, images) in cases() {
             let weights = initial_weights(&graph, 1);
-            let size = [images.shape[2], images.shape[3], images.shape[4]];
-            let pixels: usize = graph.output_size(size).iter().product();
-            let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
-            let target =
-                Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] };
+            let target = thirds(&graph, &images);
             let device = plain_device();
             let fast = step(&graph, &weights, &images, &target, learning()).unwrap();
             let mut pass = Pass { fast: false, ..Pass::new(&graph, &weights, Mode::Train, device, 0).unwrap() };
@@ -601,11 +605,7 @@ mod tests {
     fn mixed_precision_takes_nearly_the_same_step() {
         for (graph, images) in cases() {
             let weights = initial_weights(&graph, 1);
-            let size = [images.shape[2], images.shape[3], images.shape[4]];
-            let pixels: usize = graph.output_size(size).iter().product();
-            let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
-            let target =
-                Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] };
+            let target = thirds(&graph, &images);
             let exact = step(&graph, &weights, &images, &target, learning()).unwrap();
             for arithmetic in [Arithmetic::Bf16, Arithmetic::F16] {
                 let pass = Pass::new(&graph, &weights, Mode::Train, plain_device(), 0).unwrap();
@@ -630,14 +630,7 @@ mod tests {
     #[test]
     fn the_processor_has_no_short_numbers() {
         let (graph, images) = cases().swap_remove(0);
-        let target = Target {
-            batch: 2,
-            channels: 3,
-            pixels: 256,
-            truth: vec![0.0; 1536],
-            known: vec![1.0; 1536],
-            distance: vec![],
-        };
+        let target = thirds(&graph, &images);
         let learning = Learning { arithmetic: Arithmetic::Bf16, ..learning() };
         let error = step(&graph, &initial_weights(&graph, 1), &images, &target, learning).err().unwrap();
         assert!(error.to_string().contains("f32"), "{error}");
@@ -674,11 +667,7 @@ mod tests {
     fn what_is_frozen_gets_no_gradient_and_keeps_its_statistics() {
         for (graph, images) in cases() {
             let weights = initial_weights(&graph, 1);
-            let size = [images.shape[2], images.shape[3], images.shape[4]];
-            let pixels: usize = graph.output_size(size).iter().product();
-            let truth = (0..6 * pixels).map(|i| f32::from(u8::from(i % 3 == 0))).collect();
-            let target =
-                Target { batch: 2, channels: 3, pixels, truth, known: vec![1.0; 6 * pixels], distance: vec![] };
+            let target = thirds(&graph, &images);
             // The first half of the layers; normalisations among them now use what is stored.
             let half = graph.nodes()[graph.nodes().len() / 2].name.clone();
             let order: Vec<String> = graph.nodes().iter().map(|node| node.name.clone()).collect();
