@@ -83,7 +83,8 @@ fn targets(root: &Path) -> Result<Vec<String>> {
     let mut names: Vec<String> = files
         .map(|entry| Ok(entry?.path().file_stem().context("a target has a name")?.to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
-    names.sort();
+    // Those of training last: the others do not wait for Burn.
+    names.sort_by_key(|name| (OF_TRAINING.contains(&name.as_str()), name.clone()));
     Ok(names)
 }
 

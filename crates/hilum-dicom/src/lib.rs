@@ -123,7 +123,7 @@ pub use error::{Error, Refusal};
 pub use instance::{Instance, InstanceIdentity, Uncompressed, identity_of_data_set, is_safe_uid};
 pub use key_objects::key_objects;
 pub use limits::Limits;
-pub use listing::{ListedElement, ListedValue, list_data_set, list_elements};
+pub use listing::{ListedElement, ListedValue, ListedValues, list_data_set, list_elements};
 pub use measurement_report::{
     CodingScheme, Measurement, MeasurementGroup, MeasurementReport, SegmentReference, measurement_report,
 };

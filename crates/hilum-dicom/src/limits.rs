@@ -25,6 +25,8 @@ pub struct Limits {
     pub max_sequence_depth: usize,
     /// Bytes of one DICOM element other than pixel data. Default: 64 MiB.
     pub max_element_bytes: u64,
+    /// Bytes of the values of one object when they are listed as text. Default: 256 MiB; the outlines of 250 slices have 8.
+    pub max_listed_bytes: usize,
     /// Bytes of one structured report, inflated. Default: 64 MiB; a report that names 1 000 images has less than one.
     pub max_report_bytes: u64,
     /// Content items of one structured report, with the objects it names. Default: 200 000.
@@ -55,6 +57,7 @@ impl Default for Limits {
             max_elements: 1_000_000,
             max_sequence_depth: 16,
             max_element_bytes: 64 << 20,
+            max_listed_bytes: 256 << 20,
             max_report_bytes: 64 << 20,
             max_content_items: 200_000,
             max_text_bytes: 1 << 20,

@@ -1,5 +1,7 @@
 //! Every element of an object, listed for people.
 
+use std::fmt::Write;
+
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::StandardDataDictionary;
@@ -37,13 +39,59 @@ pub struct ListedElement {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ListedValue {
     /// Values of text or numbers, as text.
-    Values(Vec<String>),
+    Values(ListedValues),
     /// Bytes that mean nothing to people.
     Bytes,
     /// A sequence of so many items, whose elements follow.
     Sequence(usize),
     /// Encapsulated pixels in so many fragments.
     Fragments(usize),
+}
+
+/// The values of an element, as text without padding. They lie in one piece: contours have millions of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedValues {
+    text: String,
+    count: usize,
+}
+
+impl ListedValues {
+    /// One after the other. A text that cannot have several values may hold backslashes.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.text.splitn(self.count, '\\')
+    }
+
+    /// How many there are, empty ones too; none in an element without a value.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether the element has no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All of them, with backslashes between.
+    #[must_use]
+    pub fn joined(&self) -> &str {
+        &self.text
+    }
+
+    fn push(&mut self, value: impl std::fmt::Display) {
+        let parted = if self.count > 0 { "\\" } else { "" };
+        let _ = write!(self.text, "{parted}{value}"); // into memory, which cannot fail
+        self.count += 1;
+    }
+}
+
+impl<T: std::fmt::Display> FromIterator<T> for ListedValues {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut all = Self::default();
+        values.into_iter().for_each(|value| all.push(value));
+        all
+    }
 }
 
 /// Lists the elements of a file, file meta information first.
@@ -61,7 +109,7 @@ pub fn list_elements(bytes: &[u8], limits: &Limits) -> Result<Vec<ListedElement>
         Err(reason) => return Err(reason),
     };
     let meta_start = [132, 4, 0].into_iter().find(|at| *at < start && bytes[*at..].starts_with(&[2, 0]));
-    let mut lister = Lister { limits, elements_left: limits.max_elements, listed: &mut listed, signed: false };
+    let mut lister = Lister::new(limits, &mut listed);
     if let Some(at) = meta_start {
         lister.elements(&bytes[at..start], Encoding::EXPLICIT, 0, 0, &Charset::default())?;
     }
@@ -79,7 +127,7 @@ pub fn list_data_set(bytes: &[u8], explicit: bool, limits: &Limits) -> Result<Ve
     let encoding = if explicit { Encoding::EXPLICIT } else { Encoding::IMPLICIT };
     let mut listed = Vec::new();
     let charset = Dataset::parse(bytes, encoding, limits)?.charset();
-    let mut lister = Lister { limits, elements_left: limits.max_elements, listed: &mut listed, signed: false };
+    let mut lister = Lister::new(limits, &mut listed);
     lister.elements(bytes, encoding, 0, 0, &charset)?;
     Ok(listed)
 }
@@ -87,12 +135,19 @@ pub fn list_data_set(bytes: &[u8], explicit: bool, limits: &Limits) -> Result<Ve
 struct Lister<'a> {
     limits: &'a Limits,
     elements_left: usize,
+    /// Bytes that the text of values may still take.
+    text_left: usize,
     listed: &'a mut Vec<ListedElement>,
     /// Whether pixels are signed, which decides between US and SS.
     signed: bool,
 }
 
-impl Lister<'_> {
+impl<'a> Lister<'a> {
+    fn new(limits: &'a Limits, listed: &'a mut Vec<ListedElement>) -> Self {
+        let (elements_left, text_left) = (limits.max_elements, limits.max_listed_bytes);
+        Self { limits, elements_left, text_left, listed, signed: false }
+    }
+
     fn elements(
         &mut self,
         bytes: &[u8],
@@ -165,10 +220,13 @@ impl Lister<'_> {
                 if tag == dicom_dictionary_std::tags::PIXEL_REPRESENTATION {
                     self.signed = value.first() == Some(&1);
                 }
-                // A value takes many times the memory of the byte it may be, so values count as elements do.
-                let more = count(value, vr).saturating_sub(1);
-                self.elements_left = self.elements_left.checked_sub(more).ok_or(Fault::Limit)?;
-                let listed = values(value, vr, encoding, charset);
+                let listed = match values(value, vr, encoding, charset, self.text_left)? {
+                    Some(values) => {
+                        self.text_left = self.text_left.checked_sub(values.text.len()).ok_or(Fault::Limit)?;
+                        ListedValue::Values(values)
+                    }
+                    None => ListedValue::Bytes,
+                };
                 self.listed.push(one(Some(value.len()), listed));
             }
         }
@@ -206,57 +264,63 @@ fn fragments(walk: &mut Walk<'_>) -> Result<usize, Fault> {
     }
 }
 
-/// How many values an element has at most.
-fn count(value: &[u8], vr: [u8; 2]) -> usize {
-    match &vr {
-        b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"UN" => 0,
-        b"LT" | b"ST" | b"UT" | b"UR" => 1,
-        b"US" | b"SS" => value.len() / 2,
-        b"UL" | b"SL" | b"FL" | b"AT" => value.len() / 4,
-        b"FD" | b"UV" | b"SV" => value.len() / 8,
-        // In some character sets the byte of a backslash is part of another sign: then it is counted, though it parts nothing.
-        _ => 1 + value.iter().filter(|byte| **byte == b'\\').count(),
-    }
-}
-
-fn values(value: &[u8], vr: [u8; 2], encoding: Encoding, charset: &Charset) -> ListedValue {
-    fn words<const N: usize>(value: &[u8], big_endian: bool, show: impl Fn([u8; N]) -> String) -> ListedValue {
-        let ordered = |word: &[u8; N]| {
-            let mut word = *word;
-            if big_endian {
-                word.reverse();
-            }
-            show(word)
-        };
-        ListedValue::Values(value.as_chunks::<N>().0.iter().map(ordered).collect())
-    }
+/// The values of an element as text of hardly more than `limit` bytes; none of bytes that mean nothing to people.
+fn values(
+    value: &[u8],
+    vr: [u8; 2],
+    encoding: Encoding,
+    charset: &Charset,
+    limit: usize,
+) -> Result<Option<ListedValues>, Fault> {
     let big = encoding.big_endian;
-    match &vr {
-        b"US" => words(value, big, |w| u16::from_le_bytes(w).to_string()),
-        b"SS" => words(value, big, |w| i16::from_le_bytes(w).to_string()),
-        b"UL" => words(value, big, |w| u32::from_le_bytes(w).to_string()),
-        b"SL" => words(value, big, |w| i32::from_le_bytes(w).to_string()),
-        b"FL" => words(value, big, |w| f32::from_le_bytes(w).to_string()),
-        b"FD" => words(value, big, |w| f64::from_le_bytes(w).to_string()),
-        b"UV" => words(value, big, |w| u64::from_le_bytes(w).to_string()),
-        b"SV" => words(value, big, |w| i64::from_le_bytes(w).to_string()),
+    let words = |values| words_as_text(values, limit);
+    let all = match &vr {
+        b"US" => words(&mut each(value, big).map(|w| u16::from_le_bytes(w).to_string()))?,
+        b"SS" => words(&mut each(value, big).map(|w| i16::from_le_bytes(w).to_string()))?,
+        b"UL" => words(&mut each(value, big).map(|w| u32::from_le_bytes(w).to_string()))?,
+        b"SL" => words(&mut each(value, big).map(|w| i32::from_le_bytes(w).to_string()))?,
+        b"FL" => words(&mut each(value, big).map(|w| f32::from_le_bytes(w).to_string()))?,
+        b"FD" => words(&mut each(value, big).map(|w| f64::from_le_bytes(w).to_string()))?,
+        b"UV" => words(&mut each(value, big).map(|w| u64::from_le_bytes(w).to_string()))?,
+        b"SV" => words(&mut each(value, big).map(|w| i64::from_le_bytes(w).to_string()))?,
         b"AT" => {
-            let pair = |w: &[u8; 4]| {
-                let half = |a, b| if big { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) };
-                format!("({:04X},{:04X})", half(w[0], w[1]), half(w[2], w[3]))
-            };
-            ListedValue::Values(value.as_chunks::<4>().0.iter().map(pair).collect())
+            let half = |a, b| if big { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) };
+            let pair = |w: &[u8; 4]| format!("({:04X},{:04X})", half(w[0], w[1]), half(w[2], w[3]));
+            words(&mut value.as_chunks::<4>().0.iter().map(pair))?
         }
-        b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"UN" => ListedValue::Bytes,
+        b"OB" | b"OD" | b"OF" | b"OL" | b"OV" | b"OW" | b"UN" => return Ok(None),
+        _ if value.len() > limit => return Err(Fault::Limit),
         _ => {
             let text = charset.decode(value);
             let trimmed = |v: &str| v.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_owned();
-            let one = matches!(&vr, b"LT" | b"ST" | b"UT" | b"UR");
-            ListedValue::Values(match text.is_empty() {
-                true => Vec::new(),
-                false if one => vec![trimmed(&text)],
-                false => text.split('\\').map(trimmed).collect(),
-            })
+            match &vr {
+                _ if text.is_empty() => ListedValues::default(),
+                b"LT" | b"ST" | b"UT" | b"UR" => std::iter::once(trimmed(&text)).collect(),
+                _ => text.split('\\').map(trimmed).collect(),
+            }
+        }
+    };
+    Ok(Some(all))
+}
+
+/// Words of so many bytes, least significant byte first.
+fn each<const N: usize>(value: &[u8], big_endian: bool) -> impl Iterator<Item = [u8; N]> {
+    value.as_chunks::<N>().0.iter().map(move |word| {
+        let mut word = *word;
+        if big_endian {
+            word.reverse();
+        }
+        word
+    })
+}
+
+fn words_as_text(words: &mut dyn Iterator<Item = String>, limit: usize) -> Result<ListedValues, Fault> {
+    let mut all = ListedValues::default();
+    for word in words {
+        all.push(word);
+        if all.text.len() > limit {
+            return Err(Fault::Limit);
         }
     }
+    Ok(all)
 }

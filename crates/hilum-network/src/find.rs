@@ -111,7 +111,7 @@ impl Found {
     pub fn text(&self, keyword: &str) -> Option<String> {
         let element = self.elements.iter().find(|e| e.depth == 0 && e.keyword == keyword)?;
         match &element.value {
-            ListedValue::Values(values) => Some(values.join("\\")).filter(|text| !text.is_empty()),
+            ListedValue::Values(values) => Some(values.joined().to_owned()).filter(|text| !text.is_empty()),
             _ => None,
         }
     }

@@ -100,7 +100,7 @@ mod tests {
         let bytes = identifier(&keys, true);
         let listed = hilum_dicom::list_data_set(&bytes, true, &hilum_dicom::Limits::default()).unwrap();
         let read: Vec<_> = listed.iter().map(|e| (e.keyword, e.value.clone())).collect();
-        let text = |t: &str| hilum_dicom::ListedValue::Values(vec![t.to_owned()]);
+        let text = |t: &str| hilum_dicom::ListedValue::Values([t].into_iter().collect());
         let want = [
             ("SpecificCharacterSet", text("ISO_IR 192")),
             ("PatientName", text("Müller*")),

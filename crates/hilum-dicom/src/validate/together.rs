@@ -40,7 +40,7 @@ impl Belongs {
 /// Class and instance of everything that an object refers to.
 pub(super) fn references(listed: &[ListedElement]) -> BTreeSet<(String, String)> {
     let text = |e: &ListedElement| match &e.value {
-        ListedValue::Values(values) => values.first().cloned().unwrap_or_default(),
+        ListedValue::Values(values) => values.iter().next().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
     let mut all = BTreeSet::new();

@@ -3,7 +3,10 @@
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::FileDicomObject;
-use hilum_dicom::{CtSeriesDescription, Gravity, Limits, check_object, check_together, ct_images};
+use hilum_dicom::{
+    CtSeriesDescription, Gravity, Limits, ListedValue, SkipReason, check_object, check_together, ct_images,
+    list_elements,
+};
 use hilum_volume::{Geometry, PatientPoint, Volume};
 
 type Object = FileDicomObject<dicom_object::InMemDicomObject>;
@@ -141,4 +144,32 @@ fn what_objects_say_of_each_other_is_compared() {
         assert!(found.iter().any(|p| p.contains(said)), "{said}: {found:?}");
         assert!(!found.join(" ").contains("somebody"), "no values are told");
     }
+}
+
+/// Outlines of a CT have more numbers than an object may have elements; what their text takes has a limit of its own.
+#[test]
+fn millions_of_numbers_are_listed_within_their_memory() {
+    const COUNT: usize = 1_200_000;
+    let numbers: Vec<f32> = (0..COUNT).map(|n| n as f32 / 4.0).collect();
+    let outlined = changed(&images()[0], |object| {
+        object.put(DataElement::new(tags::GRAPHIC_DATA, VR::FL, PrimitiveValue::F32(numbers.as_slice().into())));
+    });
+    let listed = list_elements(&outlined, &Limits::default()).unwrap();
+    let graphic = listed.iter().find(|e| e.keyword == "GraphicData").unwrap();
+    let ListedValue::Values(values) = &graphic.value else { panic!("{:?}", graphic.vr) };
+    assert_eq!(values.len(), COUNT);
+    assert!(values.iter().zip(&numbers).all(|(text, number)| text.parse() == Ok(*number)));
+    assert!(check_object(&outlined, &Limits::default()).is_ok());
+
+    let scarce = Limits { max_listed_bytes: 100_000, ..Limits::default() };
+    assert_eq!(list_elements(&outlined, &scarce), Err(SkipReason::TooLarge));
+    let text = changed(&images()[0], |object| {
+        object.put(DataElement::new(tags::IMAGE_COMMENTS, VR::LT, "a\\b ".repeat(40_000)));
+    });
+    assert_eq!(list_elements(&text, &scarce), Err(SkipReason::TooLarge));
+    let listed = list_elements(&text, &Limits::default()).unwrap();
+    let comments = listed.iter().find(|e| e.keyword == "ImageComments").unwrap();
+    let ListedValue::Values(values) = &comments.value else { panic!("{:?}", comments.vr) };
+    assert_eq!(values.len(), 1, "a backslash parts no values of a long text");
+    assert_eq!(values.iter().next(), Some(values.joined()));
 }

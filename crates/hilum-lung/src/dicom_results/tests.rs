@@ -429,7 +429,7 @@ fn names_in_east_asian_character_sets_reach_every_result_in_utf8() {
             let text = |group, element| {
                 let found = elements.iter().find(|e| e.depth == 0 && (e.tag.0, e.tag.1) == (group, element)).unwrap();
                 match &found.value {
-                    ListedValue::Values(values) => values.join("\\"),
+                    ListedValue::Values(values) => values.joined().to_owned(),
                     other => panic!("{other:?}"),
                 }
             };

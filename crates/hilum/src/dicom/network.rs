@@ -363,16 +363,16 @@ pub(super) fn shown(text: &str) -> String {
 fn json(found: &Found) -> serde_json::Value {
     let one = |e: &ListedElement| {
         let ListedValue::Values(values) = &e.value else { return None };
-        let value = |v: &String| match &e.vr[..] {
+        let value = |v: &str| match &e.vr[..] {
             "PN" => {
                 let groups = ["Alphabetic", "Ideographic", "Phonetic"];
                 let named = groups.iter().zip(v.split('=')).filter(|(_, text)| !text.is_empty());
                 named.map(|(group, text)| ((*group).to_owned(), text.into())).collect::<serde_json::Map<_, _>>().into()
             }
             "IS" | "DS" | "US" | "SS" | "UL" | "SL" | "FL" | "FD" => {
-                v.parse::<serde_json::Number>().map_or_else(|_| v.clone().into(), serde_json::Value::Number)
+                v.parse::<serde_json::Number>().map_or_else(|_| v.into(), serde_json::Value::Number)
             }
-            _ => serde_json::Value::String(v.clone()),
+            _ => v.into(),
         };
         let values: Vec<_> = values.iter().filter(|v| !v.is_empty()).map(value).collect();
         let mut element = serde_json::json!({ "vr": e.vr });

@@ -183,13 +183,13 @@ fn line(e: &ListedElement, identity: bool) -> String {
         ListedValue::Sequence(items) => format!("{items} items"),
         ListedValue::Fragments(count) => format!("{count} fragments"),
         ListedValue::Bytes => format!("{} bytes", e.length.unwrap_or(0)),
-        ListedValue::Values(values) if values.iter().all(String::is_empty) => "(no value)".to_owned(),
+        ListedValue::Values(values) if values.iter().all(str::is_empty) => "(no value)".to_owned(),
         // UIDs are what one looks for; they say nothing by themselves.
         ListedValue::Values(_) if e.identifying && !identity && e.vr != "UI" => {
             "(not shown: may identify; --identity shows it)".to_owned()
         }
         ListedValue::Values(values) => {
-            let text = shown(&values.join("\\"));
+            let text = shown(values.joined());
             match text.char_indices().nth(SHOWN) {
                 Some((cut, _)) => {
                     format!("{}… ({} values, {} bytes)", &text[..cut], values.len(), e.length.unwrap_or(0))
