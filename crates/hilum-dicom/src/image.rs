@@ -165,7 +165,7 @@ fn is_harmless_uid(uid: &str) -> bool {
 /// A pseudonym of the patient: the same for the same identity, useless for reading the name. It is no anonymisation, as
 /// a guessed identity can be checked against it. Scanners spell names differently, so the name counts only where there
 /// is no Patient ID.
-fn patient_key(dataset: &Dataset<'_>) -> String {
+pub(crate) fn patient_key(dataset: &Dataset<'_>) -> String {
     let text = |tag| dataset.text(tag).unwrap_or_default();
     let id = dataset.text(tags::PATIENT_ID).unwrap_or_else(|| text(tags::PATIENT_NAME));
     let mut hash = Sha256::new();

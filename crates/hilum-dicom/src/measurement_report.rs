@@ -95,7 +95,7 @@ pub struct MeasurementGroup {
     finding: Code,
     site: Option<Code>,
     region: Option<SegmentReference>,
-    algorithm: Algorithm,
+    algorithm: Option<Algorithm>,
     measurements: Vec<Measurement>,
     time_point: Option<TimePoint>,
     evaluations: Vec<(Code, Code)>,
@@ -122,7 +122,7 @@ impl MeasurementGroup {
             finding,
             site: None,
             region: None,
-            algorithm,
+            algorithm: Some(algorithm),
             measurements,
             time_point: None,
             evaluations: Vec::new(),
@@ -159,6 +159,12 @@ impl MeasurementGroup {
     pub fn with_evaluation(mut self, concept: Code, value: Code) -> Self {
         self.evaluations.push((concept, value));
         self
+    }
+
+    /// Measured by something else, which is not named.
+    #[must_use]
+    pub fn without_algorithm(self) -> Self {
+        Self { algorithm: None, ..self }
     }
 
     /// With a remark.
@@ -325,9 +331,11 @@ fn group_item(context: &ResultContext<'_>, group: &MeasurementGroup) -> Result<I
     }
     // TID 4019.
     let modifier = |name, value: &str| Item::text(Relation::HasConceptMod, name, value);
-    item.push(modifier(sr::ALGORITHM_NAME, &group.algorithm.name));
-    item.push(modifier(sr::ALGORITHM_VERSION, &group.algorithm.version));
-    item.push(Item::code(Relation::HasConceptMod, sr::ALGORITHM_FAMILY, group.algorithm.family));
+    if let Some(algorithm) = &group.algorithm {
+        item.push(modifier(sr::ALGORITHM_NAME, &algorithm.name));
+        item.push(modifier(sr::ALGORITHM_VERSION, &algorithm.version));
+        item.push(Item::code(Relation::HasConceptMod, sr::ALGORITHM_FAMILY, algorithm.family));
+    }
     for measurement in &group.measurements {
         let mut number = Item::number(measurement.concept, measurement.value, measurement.unit)?;
         if let Some(derivation) = measurement.derivation {

@@ -62,6 +62,8 @@ impl ReportDocument {
             sop_instance_uid,
             study_uid: text(tags::STUDY_INSTANCE_UID)?,
             series_uid: text(tags::SERIES_INSTANCE_UID)?,
+            study_date: text(tags::STUDY_DATE)?,
+            patient_key: crate::image::patient_key(&data),
             complete: text(tags::COMPLETION_FLAG)? == "COMPLETE",
             verified: text(tags::VERIFICATION_FLAG)? == "VERIFIED",
             evidence: evidence(&data, &EVIDENCE, &reading)?,

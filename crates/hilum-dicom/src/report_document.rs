@@ -39,6 +39,10 @@ pub struct ReportDocument {
     pub study_uid: String,
     /// Series Instance UID; empty if it is left out.
     pub series_uid: String,
+    /// Study Date `YYYYMMDD`; empty if it is left out.
+    pub study_date: String,
+    /// A pseudonym of the patient, as [`SeriesSummary::patient_key`](crate::SeriesSummary::patient_key). Never the name.
+    pub patient_key: String,
     /// The title, such as Imaging Measurement Report.
     pub title: Concept,
     /// Whether it says that it is complete (PS3.3 C.17.2, Completion Flag).

@@ -11,7 +11,7 @@ use crate::{
 
 /// Version of the layout of `findings.json`. The first number changes when a reader of the older layout would
 /// misunderstand the newer one, the second when fields are added.
-pub const SCHEMA_VERSION: &str = "1.2";
+pub const SCHEMA_VERSION: &str = "1.3";
 
 /// Everything Hilum found out about one study: the content of `findings.json`.
 ///
@@ -177,6 +177,10 @@ impl Findings {
     #[must_use]
     pub fn with_follow_up(mut self, follow_up: FollowUp) -> Self {
         self.definitions.extend(follow_up_definitions());
+        if follow_up.compared().is_none() && !follow_up.earlier.is_empty() {
+            let reason = "Of earlier studies there are reports alone: numbers, and no images to compare with.";
+            self.not_known.push(NotKnown::new("follow_up.comparison", reason));
+        }
         self.follow_up = Some(follow_up.rounded());
         self
     }

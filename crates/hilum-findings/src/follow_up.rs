@@ -11,7 +11,7 @@ use crate::{Findings, Lobe, Note};
 pub struct FollowUp {
     /// Date of this study, `YYYY-MM-DD`.
     pub study_date: Option<String>,
-    /// Earlier studies, the newest first. The first is the one compared with.
+    /// Earlier studies, the newest first. Compared with is the first that is not known from its report alone.
     pub earlier: Vec<EarlierStudy>,
     /// Change since the newest earlier study, lobe by lobe and opacity by opacity; null if the two could not be brought
     /// onto each other.
@@ -20,7 +20,7 @@ pub struct FollowUp {
     pub cautions: Vec<Note>,
 }
 
-/// The numbers of an earlier study, as they were measured on its own grid.
+/// The numbers of an earlier study, as they were measured on its own grid, or as its report gives them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlierStudy {
     /// Its date, `YYYY-MM-DD`.
@@ -43,6 +43,9 @@ pub struct EarlierStudy {
     pub percent_of_lung: Option<f64>,
     /// CT severity score.
     pub ctss_0_25: Option<u8>,
+    /// Whether the numbers are those of its report (DICOM SR), not measured again from images.
+    #[serde(default)]
+    pub from_report: bool,
 }
 
 /// Change since one earlier study.
@@ -169,6 +172,12 @@ pub struct LesionChange {
 }
 
 impl FollowUp {
+    /// Which of the earlier studies is the one compared with; `None` if of all of them there are reports alone.
+    #[must_use]
+    pub fn compared(&self) -> Option<usize> {
+        self.earlier.iter().position(|study| !study.from_report)
+    }
+
     /// With as many decimals as the other findings have: 3 of millilitres, 4 of percentages and 1 of HU.
     pub(crate) fn rounded(mut self) -> Self {
         let Some(comparison) = &mut self.comparison else { return self };
@@ -207,7 +216,14 @@ impl EarlierStudy {
             consolidation_ml: findings.lesions.consolidation_ml,
             percent_of_lung: findings.lesions.percent_of_lung,
             ctss_0_25: findings.scores.ctss_0_25,
+            from_report: false,
         }
+    }
+
+    /// A study of `date` that its report alone tells of, without numbers yet. Dates are `YYYYMMDD`, as in DICOM.
+    #[must_use]
+    pub fn reported(date: Option<&str>, current_date: Option<&str>) -> Self {
+        Self { from_report: true, ..Self::of(&Findings::default(), date, current_date) }
     }
 }
 

@@ -14,7 +14,10 @@ use hilum_volume::{Interpolation, LabelMap, Volume};
 
 use crate::outlines;
 
+mod earlier_report;
 mod follow_up;
+
+pub use earlier_report::numbers_of_report;
 
 /// How segmentations are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -57,6 +57,15 @@ impl StudyFacts {
     }
 }
 
+/// An earlier study of which there is a report alone.
+#[derive(Clone, Debug)]
+pub struct ReportedStudy {
+    /// Its numbers.
+    pub numbers: EarlierStudy,
+    /// Of whom it is, and when it was.
+    pub facts: StudyFacts,
+}
+
 /// A follow-up with its maps, all on the current study's grid.
 #[derive(Clone, Debug)]
 pub struct FollowUpResult {
@@ -158,6 +167,24 @@ pub fn follow_up(current: &ReadStudy, mut earlier: Vec<ReadStudy>, remarks: Vec<
     result
 }
 
+impl FollowUpResult {
+    /// With the numbers of studies of which there are reports alone, among the others by date.
+    #[must_use]
+    pub fn with_reported(mut self, current: &StudyFacts, reported: Vec<ReportedStudy>) -> Self {
+        let FollowUp { earlier, cautions, .. } = &mut self.follow_up;
+        for ReportedStudy { numbers, facts } in reported {
+            for note in doubts_of_identity(current, &facts) {
+                if !cautions.iter().any(|n| n.code == note.code) {
+                    cautions.push(note);
+                }
+            }
+            earlier.push(numbers);
+        }
+        earlier.sort_by(|a, b| b.study_date.cmp(&a.study_date));
+        self
+    }
+}
+
 fn lung(study: &ReadStudy) -> Mask {
     study.lobes.labels().map(|l| *l > 0)
 }
@@ -215,11 +242,10 @@ fn doubts(quality: &Quality) -> Vec<Note> {
     notes
 }
 
-/// What the acquisitions leave to doubt.
-fn cautions(current: &ReadStudy, earlier: &ReadStudy) -> Vec<Note> {
+/// Whether two studies are of one patient, and which was first.
+fn doubts_of_identity(now: &StudyFacts, then: &StudyFacts) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut say = |code: &str, severity, text: String| notes.push(Note::new(code, severity, text));
-    let (now, then) = (&current.facts, &earlier.facts);
     match (&now.patient_key, &then.patient_key) {
         (Some(a), Some(b)) if a != b => {
             say("other-patient-id", Severity::Severe, "The Patient IDs differ; the comparison was asked for all the same.".into());
@@ -238,6 +264,14 @@ fn cautions(current: &ReadStudy, earlier: &ReadStudy) -> Vec<Note> {
         (Some(_), Some(_)) => {}
         _ => say("dates-unknown", Severity::Info, "The interval is unknown: a study carries no date.".into()),
     }
+    notes
+}
+
+/// What the acquisitions leave to doubt.
+fn cautions(current: &ReadStudy, earlier: &ReadStudy) -> Vec<Note> {
+    let (now, then) = (&current.facts, &earlier.facts);
+    let mut notes = doubts_of_identity(now, then);
+    let mut say = |code: &str, severity, text: String| notes.push(Note::new(code, severity, text));
     if let (Some(a), Some(b)) = (&now.kernel, &then.kernel)
         && a != b
     {

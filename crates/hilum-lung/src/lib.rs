@@ -32,8 +32,10 @@ mod working_grid;
 
 pub use analyze::{Analysis, AnalysisError, LesionNetwork, NetworkError, PRODUCT, Stage, analyze, analyze_with};
 pub use choose::{Choice, choose};
-pub use dicom_results::{DicomInput, DicomResults, SegmentationForm, dicom_results};
-pub use follow_up::{FollowUpMaps, FollowUpResult, ReadStudy, StudyFacts, follow_up, kept_ct, lobes_behind_lesions};
+pub use dicom_results::{DicomInput, DicomResults, SegmentationForm, dicom_results, numbers_of_report};
+pub use follow_up::{
+    FollowUpMaps, FollowUpResult, ReadStudy, ReportedStudy, StudyFacts, follow_up, kept_ct, lobes_behind_lesions,
+};
 pub use masks::Masks;
 pub use slices::{SlicePrediction, predict};
 pub use study::Study;

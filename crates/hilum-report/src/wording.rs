@@ -72,6 +72,9 @@ phrases! {
         "Comparé à l’examen du {date}, {days} jours auparavant.", "Comparado con el estudio del {date}, {days} días antes.";
     FollowUpUndated: "Compared with an earlier study; the interval is unknown.", "Verglichen mit einer früheren Untersuchung; der Abstand ist unbekannt.",
         "Comparé à un examen antérieur ; l’intervalle est inconnu.", "Comparado con un estudio anterior; se desconoce el intervalo.";
+    FollowUpReported: "Not compared place by place with an earlier study.", "Mit keiner früheren Untersuchung Ort für Ort verglichen.",
+        "Non comparé point par point à un examen antérieur.", "No comparado punto por punto con un estudio anterior.";
+    FromReport: "{date}, from its report (SR)", "{date}, aus ihrem Bericht (SR)", "{date}, d’après son compte rendu (SR)", "{date}, según su informe (SR)";
     Change: "Change", "Veränderung", "Changement", "Cambio";
     EarlierStudy: "Earlier study", "Frühere Untersuchung", "Examen antérieur", "Estudio anterior";
     ThisStudy: "This study", "Diese Untersuchung", "Cet examen", "Este estudio";

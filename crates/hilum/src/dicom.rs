@@ -12,10 +12,10 @@ use clap::{Args, Subcommand};
 use hilum_dicom::{Refusal, Scan, SeriesSummary, Source, load, nifti, scan};
 
 use crate::dicom_deidentify::{DeidentifyArguments, ReidentifyArguments, deidentify_run, reidentify_run};
-use crate::outcome::{Refused, WrongUsage};
+use crate::outcome::{Refused, WrongUsage, must_exist};
 use crate::output;
 use crate::progress::Progress;
-pub(crate) use objects::segmentations;
+pub(crate) use objects::{reports, segmentations};
 
 use network::{
     EchoArguments, QueryArguments, RetrieveArguments, SendArguments, echo_run, query_run, retrieve_run, send_run,
@@ -115,6 +115,7 @@ fn refused(refusal: &Refusal) -> Refused {
 }
 
 fn look(path: &Path) -> Result<Scan> {
+    must_exist(path)?;
     Ok(scan(&Source::from(path), &crate::machine::limits()).map_err(|r| refused(&r))?)
 }
 

@@ -26,6 +26,11 @@ impl std::fmt::Display for WrongUsage {
 
 impl std::error::Error for WrongUsage {}
 
+/// A path that must be there, before anything is done with it.
+pub(crate) fn must_exist(path: &std::path::Path) -> anyhow::Result<()> {
+    if path.exists() { Ok(()) } else { Err(WrongUsage(format!("there is no {}", path.display())).into()) }
+}
+
 /// Says what went wrong on standard error and gives the exit code: 0 done, 1 our fault, 2 wrong usage, 3 refused.
 pub(crate) fn exit_code(done: anyhow::Result<()>) -> ExitCode {
     let Err(error) = done else { return ExitCode::SUCCESS };

@@ -1,4 +1,4 @@
-//! Earlier studies for `hilum analyze --prior`: read again, or read back from their result folders.
+//! Earlier studies for `hilum analyze --prior`: read again, read back from their result folders, or from their reports alone.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use anyhow::{Context, Result};
 use hilum_dicom::{EarlierStudy, Limits, Origin, ReportDocument, SegmentationImage, Source, nifti};
 use hilum_findings::{Findings, Note, Severity};
 use hilum_lung::{
-    Analysis, AnalysisError, FollowUpMaps, FollowUpResult, LesionNetwork, Masks, ReadStudy, StudyFacts, analyze_with,
-    follow_up, lobes_behind_lesions,
+    Analysis, AnalysisError, FollowUpMaps, FollowUpResult, LesionNetwork, Masks, ReadStudy, ReportedStudy, StudyFacts,
+    analyze_with, follow_up, lobes_behind_lesions, numbers_of_report,
 };
 
 use crate::analyze::{Read, is_nifti, read_with_origin};
-use crate::dicom::segmentations;
+use crate::dicom::{reports, segmentations};
 use crate::progress::Progress;
 use crate::{machine, output};
 
@@ -31,8 +31,9 @@ fn is_result(path: &Path) -> bool {
 pub(crate) fn other_patient(current: &StudyFacts, priors: &[PathBuf]) -> Option<String> {
     let patient = current.patient_key.as_ref()?;
     priors.iter().enumerate().find_map(|(index, prior)| {
-        let other = facts(prior).patient_key.is_some_and(|key| key != *patient);
-        other.then(|| {
+        let other = |key: String| key != *patient;
+        let of_reports = || reports_alone(prior).is_some_and(|all| all.into_iter().any(|r| other(r.patient_key)));
+        (facts(prior).patient_key.is_some_and(other) || of_reports()).then(|| {
             format!(
                 "Earlier study {} has another Patient ID or name than this study. If both are of the same patient all the same, \
                  say --other-patient-id.",
@@ -40,6 +41,22 @@ pub(crate) fn other_patient(current: &StudyFacts, priors: &[PathBuf]) -> Option<
             )
         })
     })
+}
+
+/// The measurement reports (TID 1500) of an earlier study without CT images; `None` if it has images, or no such report.
+fn reports_alone(prior: &Path) -> Option<Vec<ReportDocument>> {
+    if is_nifti(prior) || is_result(prior) {
+        return None;
+    }
+    let limits = machine::limits();
+    if let Ok(scan) = hilum_dicom::scan(&Source::from(prior), &limits)
+        && scan.series().iter().any(|series| series.modality == "CT")
+    {
+        return None;
+    }
+    let read = |file: PathBuf| ReportDocument::read(&std::fs::read(file).ok()?, &limits).ok();
+    let all: Vec<ReportDocument> = reports(prior).ok()?.into_iter().filter_map(read).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 /// What the headers of an earlier study say; nothing if they cannot be read, which is then said where it is read.
@@ -72,9 +89,26 @@ pub(crate) fn compare(
     progress: &Progress,
 ) -> Result<(FollowUpResult, Vec<EarlierStudy>)> {
     let mut earlier = Vec::new();
+    let mut reported = Vec::new();
     let mut objects = Vec::new();
     let mut remarks = Vec::new();
     for (index, prior) in priors.iter().enumerate() {
+        if let Some(reports) = reports_alone(prior) {
+            match numbers(&reports, current.facts.date.as_deref()) {
+                Ok((study, object)) => {
+                    reported.push(study);
+                    objects.extend(object);
+                    let text = format!(
+                        "The numbers of earlier study {} are from its report (SR), not measured again from images; it is not \
+                         compared place by place.",
+                        index + 1
+                    );
+                    remarks.push(Note::new("earlier-from-report", Severity::Warning, text));
+                }
+                Err(reason) => remarks.push(unusable(index, &reason)),
+            }
+            continue;
+        }
         let read = if is_result(prior) { read_back(prior) } else { read_again(prior, network, progress)? };
         match read {
             Ok(Earlier { study, object, remark }) => {
@@ -82,14 +116,48 @@ pub(crate) fn compare(
                 objects.extend(object);
                 remarks.extend(remark);
             }
-            Err(reason) => {
-                let text = format!("earlier study {} could not be used: {reason}", index + 1);
-                remarks.push(Note::new("earlier-unreadable", Severity::Severe, text));
-            }
+            Err(reason) => remarks.push(unusable(index, &reason)),
         }
     }
     progress.report("comparing with the earlier study", 0.0);
-    Ok((follow_up(current, earlier, remarks), objects))
+    Ok((follow_up(current, earlier, remarks).with_reported(&current.facts, reported), objects))
+}
+
+fn unusable(index: usize, reason: &str) -> Note {
+    let text = format!("earlier study {} could not be used: {reason}", index + 1);
+    Note::new("earlier-unreadable", Severity::Severe, text)
+}
+
+/// The numbers of a study of which there are reports alone, and how the results name it, if its report names its images.
+fn numbers(
+    reports: &[ReportDocument],
+    current_date: Option<&str>,
+) -> Result<(ReportedStudy, Option<EarlierStudy>), String> {
+    let given = |text: &str| Some(text.to_owned()).filter(|t| !t.is_empty());
+    let understood: Vec<_> = reports
+        .iter()
+        .filter_map(|report| {
+            let date = given(&report.study_date);
+            Some((report, numbers_of_report(report, date.as_deref(), current_date)?, date))
+        })
+        .collect();
+    match <[_; 1]>::try_from(understood) {
+        Ok([(report, mut numbers, date)]) => {
+            let object = EarlierStudy::of_report(report, date.as_deref());
+            numbers.series_uid = object.as_ref().map(|object| object.series_uid().to_owned());
+            let facts = StudyFacts { patient_key: given(&report.patient_key), date, ..StudyFacts::default() };
+            Ok((ReportedStudy { numbers, facts }, object))
+        }
+        Err(none) if none.is_empty() => {
+            Err("it has no CT images, and its report holds no volume of both lungs or of opacities in \
+             codes that Hilum knows"
+                .into())
+        }
+        Err(several) => Err(format!(
+            "it has no CT images, but {} reports with volumes; which one is meant is not clear",
+            several.len()
+        )),
+    }
 }
 
 /// An earlier study.

@@ -8,11 +8,11 @@ use hilum_dicom::{
     Algorithm, Code, CodingScheme, Concept, EarlierStudy, Evaluation, EvaluationValue, Evidence, FindingSite, LabelSet,
     Limits, Measurement, MeasurementGroup, MeasurementReport, ObjectReference, Observer, Quantity, Refusal,
     ReportDocument, ReportFlaw, ReportedAlgorithm, ReportedGroup, ReportedMeasurement, ResultContext, TimePoint,
-    Tracking, binary_segmentation, codes, measurement_report,
+    Tracking, binary_segmentation, codes, measurement_report, scan,
 };
 
 use crate::results::{device, labels, moment, origin, segment, title};
-use crate::support::{File, edited, series, with, without};
+use crate::support::{File, edited, series, source, with, without};
 
 const LOBE_SCORE: Code = Code::new("score", "99TEST", "Score of a lobe");
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -98,6 +98,8 @@ fn ours() -> (File, ReportDocument) {
         sop_instance_uid: file.sop_instance_uid().into(),
         study_uid,
         series_uid: file.series_uid().into(),
+        study_date: origin.identity().study_date.unwrap(),
+        patient_key: scan(&source(&series()), &Limits::default()).unwrap().series()[0].patient_key.clone(),
         title: Concept { value: "126000".into(), scheme: "DCM".into(), meaning: "Imaging Measurement Report".into() },
         complete: true,
         verified: false,

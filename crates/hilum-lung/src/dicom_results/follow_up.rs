@@ -23,6 +23,9 @@ const CHANGES: [(u8, &str, Option<Code>, [u8; 3]); 3] = [
     (RESOLVED_LABEL, "Resolved opacity", Some(codes::RESOLVED), [0, 158, 115]),
 ];
 
+/// What is said of numbers that another report gave.
+const FROM_REPORT: &str = "From the report of the earlier study (SR), not measured again.";
+
 /// How a lung is called in a comparison.
 pub(super) fn name_of_side(side: Side) -> &'static str {
     match side {
@@ -64,9 +67,10 @@ impl Writer<'_> {
             .filter_map(|e| self.input.earlier.iter().find(|known| Some(known.series_uid()) == e.series_uid.as_deref()))
     }
 
-    /// The study that was compared with, if it is DICOM.
+    /// The study that was compared with, or the newest if of all there are reports alone; `None` if it is not DICOM.
     fn newest(&self) -> Option<&EarlierStudy> {
-        let uid = self.follow_up()?.earlier.first()?.series_uid.as_deref();
+        let follow_up = self.follow_up()?;
+        let uid = follow_up.earlier[follow_up.compared().unwrap_or(0)].series_uid.as_deref();
         self.input.earlier.iter().find(|known| Some(known.series_uid()) == uid)
     }
 
@@ -211,10 +215,16 @@ impl Writer<'_> {
             let group = values.group(self.tracking("Both lungs")?, codes::LUNG, &self.methods.lesions)?;
             let time_point = self.time_point(Some(n))?;
             groups.extend(group.map(|group| {
-                at(group.with_category(codes::ANATOMICAL_STRUCTURE).with_site(codes::LUNG), time_point.as_ref())
+                let group = group.with_category(codes::ANATOMICAL_STRUCTURE).with_site(codes::LUNG);
+                let group = match earlier.from_report {
+                    true => group.without_algorithm().with_comment(FROM_REPORT.into()),
+                    false => group,
+                };
+                at(group, time_point.as_ref())
             }));
         }
-        let (Some(comparison), time_point) = (self.comparison(), self.time_point(Some(0))?) else { return Ok(groups) };
+        let (Some(comparison), Some(compared)) = (self.comparison(), follow_up.compared()) else { return Ok(groups) };
+        let time_point = self.time_point(Some(compared))?;
         let segment = |what: &str| self.newest().and_then(|earlier| earlier.segment(what)).cloned();
         for region in &comparison.regions {
             let lobe = Lobe::ALL.into_iter().find(|lobe| lobe.abbreviation() == region.name);

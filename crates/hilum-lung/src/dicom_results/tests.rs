@@ -11,7 +11,7 @@ use hilum_findings::{FindingsInput, FollowUp, KindMethod, LesionFate, Software, 
 use hilum_phantom::{Anatomy, Disease, PhantomOptions, Variant};
 
 use super::*;
-use crate::{FollowUpMaps, ReadStudy, Study, StudyFacts};
+use crate::{FollowUpMaps, ReadStudy, ReportedStudy, Study, StudyFacts};
 
 /// A phantom's series with its truth as the finding.
 struct Case {
@@ -359,6 +359,40 @@ fn a_report_says_what_was_before_and_follows_lesions_through_three_studies() {
     assert_eq!(at_order(&third_report, 1.0).len(), 1, "of the oldest study the whole alone");
     let studies: BTreeSet<_> = third_report.evidence.iter().map(|e| e.study_uid.as_str()).collect();
     assert_eq!(studies.len(), 3);
+}
+
+#[test]
+fn a_study_of_which_there_is_a_report_alone_gives_its_numbers_and_identifiers() {
+    let first = visit("20260901", 1.0);
+    let first_report = report_of(&results(&first, SegmentationForm::Binary));
+    assert_eq!(first_report.study_date, "20260901");
+    let mut numbers = numbers_of_report(&first_report, Some("20260901"), Some("20261001")).unwrap();
+    let earlier = EarlierStudy::of_report(&first_report, Some("20260901")).unwrap();
+    numbers.series_uid = Some(earlier.series_uid().to_owned());
+    let measured = hilum_findings::EarlierStudy::of(&first.findings, Some("20260901"), Some("20261001"));
+    assert_eq!(numbers, hilum_findings::EarlierStudy { from_report: true, ..measured });
+
+    let mut second = visit("20261001", 1.25);
+    let current = StudyFacts { date: Some("20261001".into()), ..StudyFacts::default() };
+    let reported =
+        ReportedStudy { numbers, facts: StudyFacts { date: Some("20260901".into()), ..StudyFacts::default() } };
+    let result = crate::follow_up(&read_study(&second), vec![], vec![]).with_reported(&current, vec![reported]);
+    assert!(result.follow_up.cautions.iter().any(|n| n.code == "patient-not-checked"));
+    second.findings = second.findings.with_follow_up(result.follow_up);
+    assert!(second.findings.with_nulls_explained().unexplained_nulls().is_empty());
+    let report = report_of(&results_after(&second, SegmentationForm::Binary, &[earlier], None));
+    let before = at_order(&report, 1.0);
+    let [whole] = before[..] else { panic!("{before:?}") };
+    assert!(close(value(whole, own::OPACITY_VOLUME), first.findings.lesions.total_ml.unwrap()));
+    assert_eq!(whole.algorithm, None, "ours did not measure it");
+    let remark =
+        |e: &hilum_dicom::Evaluation| matches!(&e.value, EvaluationValue::Text(t) if t.contains("not measured again"));
+    assert!(whole.evaluations.iter().any(remark), "{whole:?}");
+    let lobe = |report: &ReportDocument| {
+        let group = report.groups.iter().find(|g| g.tracking_id.as_deref() == Some("Left lower lobe")).unwrap();
+        group.tracking_uid.clone().unwrap()
+    };
+    assert_eq!(lobe(&report), lobe(&first_report), "lobes are followed");
 }
 
 #[test]

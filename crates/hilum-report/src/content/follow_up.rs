@@ -40,8 +40,10 @@ pub(super) fn section<'a>(findings: &Findings, pictures: &'a [Picture], language
 }
 
 fn since(follow_up: &FollowUp, language: Language) -> String {
-    let newest = follow_up.earlier.first();
-    match newest.and_then(|e| Some((e.study_date.as_ref()?, e.days_before?))) {
+    let Some(compared) = follow_up.compared() else {
+        return Phrase::FollowUpReported.text(language).to_string();
+    };
+    match follow_up.earlier.get(compared).and_then(|e| Some((e.study_date.as_ref()?, e.days_before?))) {
         Some((date, days)) => {
             Phrase::FollowUpSince.fill(language, &[("date", date), ("days", &language.number(days as f64, 0))])
         }
@@ -180,6 +182,7 @@ fn studies(findings: &Findings, follow_up: &FollowUp, language: Language) -> Tab
     )];
     rows.extend(follow_up.earlier.iter().map(|earlier| {
         let when = date(&earlier.study_date);
+        let when = if earlier.from_report { Phrase::FromReport.fill(language, &[("date", &when)]) } else { when };
         row(when, earlier.lung_ml, earlier.lesion_ml, earlier.percent_of_lung, earlier.ctss_0_25)
     }));
     Table {

@@ -35,6 +35,12 @@ pub(crate) fn segmentations(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(files(&[path.to_owned()])?.into_iter().map(|(file, _)| file).filter(|file| is_segmentation(file)).collect())
 }
 
+/// The structured reports below a folder, or the file if it is one.
+pub(crate) fn reports(path: &Path) -> Result<Vec<PathBuf>> {
+    let is_report = |file: &PathBuf| class_of(file).is_some_and(|class| REPORTS.contains(&&class[..]));
+    Ok(files(&[path.to_owned()])?.into_iter().map(|(file, _)| file).filter(is_report).collect())
+}
+
 /// Whether there are DICOM objects at a path.
 pub(super) fn are_at(path: &Path) -> bool {
     files(&[path.to_owned()]).is_ok_and(|all| all.iter().any(|(file, _)| class_of(file).is_some()))

@@ -1,6 +1,8 @@
 //! `hilum analyze --prior`.
 
-use hilum_findings::{Findings, Trend};
+use std::path::Path;
+
+use hilum_findings::{EarlierStudy, Findings, Trend};
 
 use crate::{hilum, hilum_ok, phantom, text};
 
@@ -56,10 +58,41 @@ fn an_earlier_result_is_read_back_and_compared() {
     let remark = cautions.iter().find(|n| n.code == "earlier-masks").unwrap_or_else(|| panic!("{cautions:?}"));
     assert!(remark.text.contains("Lobes and opacities are those of a segmentation"), "{}", remark.text);
 
+    // Of an earlier study there may be its report alone; another one's says nothing that is understood.
+    let report = folder.path().join("report");
+    std::fs::create_dir(&report).unwrap();
+    std::fs::copy(one.join("dicom/measurements.dcm"), report.join("sr")).unwrap();
+    let foreign = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hilum-dicom/tests/data/results/dcmqi-sr.dcm");
+    let (reported, priors) = (folder.path().join("reported"), [text(&report), "--prior", text(&foreign)]);
+    let beside = ["analyze", text(&series), "--out", text(&reported), "--quiet", "--other-patient-id", "--prior"];
+    hilum_ok(&[&beside[..], &priors[..]].concat());
+    let read =
+        |folder: &Path| Findings::from_json(&std::fs::read_to_string(folder.join("findings.json")).unwrap()).unwrap();
+    let (findings, measured) = (read(&reported), read(&one));
+    assert!(findings.unexplained_nulls().is_empty(), "{:?}", findings.unexplained_nulls());
+    let follow_up = findings.follow_up.unwrap();
+    let [row] = &follow_up.earlier[..] else { panic!("{:?}", follow_up.earlier) };
+    let of_findings = EarlierStudy::of(&measured, Some("20260101"), Some("20260101"));
+    let same = EarlierStudy { study_date: row.study_date.clone(), from_report: true, ..of_findings };
+    assert_eq!((row, row.days_before), (&same, Some(0)), "the numbers of the report are those of the findings");
+    assert!(follow_up.comparison.is_none() && !reported.join("masks/change.nii.gz").exists());
+    for (code, words) in
+        [("earlier-from-report", "study 1 are from its report (SR)"), ("earlier-unreadable", "study 2")]
+    {
+        let said = follow_up.cautions.iter().any(|n| n.code == code && n.text.contains(words));
+        assert!(said, "{code}: {:?}", follow_up.cautions);
+    }
+    let html = std::fs::read_to_string(reported.join("report.html")).unwrap();
+    assert!(html.contains("from its report (SR)"));
+    let checked = hilum_ok(&["dicom", "validate", "--quiet", text(&reported.join("dicom"))]);
+    assert!(checked.contains("Comprehensive 3D SR"), "{checked}");
+
     let (other, three) = (folder.path().join("other"), folder.path().join("three"));
     hilum_ok(&["phantom", "--quiet", "--variant", "small", "--seed", "2", "--out", text(&other)]);
-    let refused =
-        hilum(&["analyze", text(&other.join("series")), "--out", text(&three), "--prior", text(&one), "--quiet"]);
-    assert_eq!(refused.status.code(), Some(3), "another patient's study is refused");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("--other-patient-id"));
+    for prior in [&one, &report] {
+        let refused =
+            hilum(&["analyze", text(&other.join("series")), "--out", text(&three), "--prior", text(prior), "--quiet"]);
+        assert_eq!(refused.status.code(), Some(3), "another patient's study is refused");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("--other-patient-id"));
+    }
 }
