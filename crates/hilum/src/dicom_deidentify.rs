@@ -12,7 +12,7 @@ use hilum_dicom::{
     deidentify, reidentify,
 };
 
-use crate::outcome::{Refused, WrongUsage};
+use crate::outcome::{Refused, WrongUsage, must_exist};
 use crate::output;
 
 #[derive(Args)]
@@ -115,6 +115,7 @@ impl DeidentifyArguments {
 }
 
 pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
+    must_exist(&a.input)?;
     let is_new = !a.out.exists();
     output::folder(&a.out)?;
     let (out, input) = (fs::canonicalize(&a.out)?, fs::canonicalize(&a.input).map_err(|e| unreadable(&e))?);
@@ -125,6 +126,7 @@ pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
         return Err(WrongUsage("--out and the input must not lie in one another".into()).into());
     }
     let place = a.key.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    must_exist(place)?;
     let place = fs::canonicalize(place).context("the folder of the key file cannot be read")?;
     if place.starts_with(&out) || place.starts_with(&input) {
         return Err(
@@ -148,6 +150,8 @@ pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
 }
 
 pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
+    must_exist(&a.input)?;
+    must_exist(&a.key)?;
     let key = read_key(&a.key)?;
     let (mut back, mut unknown) = (0usize, 0usize);
     let mut given = BTreeMap::<String, usize>::new();

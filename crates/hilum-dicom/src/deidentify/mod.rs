@@ -18,7 +18,8 @@ mod screen;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dicom_core::Tag;
-use dicom_dictionary_std::tags;
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -241,12 +242,30 @@ fn method(profile: &[ProfileOption]) -> Vec<(String, String)> {
 }
 
 fn change(tag: Tag, action: Action, count: usize) -> Change {
-    let name = if tag.0 % 2 == 1 {
-        "Private attributes of this group"
-    } else {
-        profile::name(tag).unwrap_or("Not in the table: a name, a date, a text, or unknown")
+    let name = match (tag.0 % 2, profile::name(tag), StandardDataDictionary.by_tag(tag)) {
+        (1, ..) => "Private attributes of this group".to_owned(),
+        (_, Some(name), _) => name.to_owned(),
+        // Names, dates and texts that the table does not list.
+        (_, None, Some(known)) => spaced(known.alias()),
+        (_, None, None) => "Unknown to the standard".to_owned(),
     };
-    Change { tag: format!("({:04X},{:04X})", tag.0, tag.1), name: name.into(), action, count }
+    Change { tag: format!("({:04X},{:04X})", tag.0, tag.1), name, action, count }
+}
+
+/// A keyword of the data dictionary in words: `TrackingID` as Tracking ID.
+fn spaced(keyword: &str) -> String {
+    let letters: Vec<char> = keyword.chars().collect();
+    let mut words = String::new();
+    for (n, letter) in letters.iter().enumerate() {
+        let begins = letter.is_uppercase()
+            && n > 0
+            && (letters[n - 1].is_lowercase() || letters.get(n + 1).is_some_and(|next| next.is_lowercase()));
+        if begins {
+            words.push(' ');
+        }
+        words.push(*letter);
+    }
+    words
 }
 
 fn warnings(options: &DeidentifyOptions, defaced: bool, derived: bool) -> Vec<String> {
@@ -501,5 +520,23 @@ fn part10(class: &str, instance: &str, syntax: &str, deflated: bool, dataset: &[
     } else {
         bytes.extend(dataset);
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_is_called_by_the_name_of_its_attribute() {
+        for (tag, name) in [
+            (Tag(0x0062, 0x0020), "Tracking ID"),
+            (Tag(0x0008, 0x0018), "SOP Instance UID"),
+            (Tag(0x0010, 0x0030), "Patient's Birth Date"),
+            (Tag(0x0029, 0x1010), "Private attributes of this group"),
+            (Tag(0x0010, 0xFFFE), "Unknown to the standard"),
+        ] {
+            assert_eq!(change(tag, Action::Removed, 1).name, name, "{tag}");
+        }
     }
 }

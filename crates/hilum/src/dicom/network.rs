@@ -15,7 +15,7 @@ use hilum_network::{
     RetrieveOptions, SendOptions, SentHow, Service, StatusKind, Wanted, echo, query, retrieve, send,
 };
 
-use crate::outcome::{Refused, WrongUsage};
+use crate::outcome::{Refused, WrongUsage, must_exist};
 use crate::progress::Progress;
 
 /// How a peer is spoken to.
@@ -182,7 +182,10 @@ fn node(address: &str, a: &PeerArguments) -> Result<Node> {
     node.answer = Duration::from_secs(a.timeout);
     node.connect = node.connect.min(node.answer);
     node.tls = a.tls.then(|| a.tls_name.clone().unwrap_or_default());
-    let read = |path: &PathBuf| fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+    let read = |path: &PathBuf| {
+        must_exist(path)?;
+        fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+    };
     let secret = |path: &PathBuf| Ok::<_, anyhow::Error>(String::from_utf8(read(path)?)?.trim_end().to_owned());
     let own = match (&a.certificate, &a.key) {
         (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
@@ -210,6 +213,9 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>> {
     let mut found = Vec::new();
     let mut waiting: Vec<(PathBuf, bool, usize)> = paths.iter().rev().map(|p| (p.clone(), true, 0)).collect();
     while let Some((path, is_named, depth)) = waiting.pop() {
+        if is_named {
+            must_exist(&path)?;
+        }
         let kind = fs::metadata(&path).map_err(|e| Refused(format!("{} cannot be read: {e}", path.display())))?;
         if kind.is_dir() && depth < 32 {
             let entries: Result<Vec<_>, _> = fs::read_dir(&path)?.map(|entry| entry.map(|e| e.path())).collect();

@@ -99,3 +99,28 @@ fn help_names_the_exit_codes() {
     assert!(help.contains("Exit codes") && help.contains("analyze"), "{help}");
     assert_eq!(hilum(&["no-such-command"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_path_that_is_not_there_is_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (nowhere, out) = (folder.path().join("nowhere"), folder.path().join("out"));
+    let (nowhere, nifti, key) = (text(&nowhere), folder.path().join("out.nii"), folder.path().join("no/key.json"));
+    let here = text(folder.path());
+    for arguments in [
+        &["info", nowhere][..],
+        &["info", "--tags", nowhere],
+        &["validate", nowhere],
+        &["convert", nowhere, "--out", text(&nifti)],
+        &["send", nowhere, "--to", "localhost:1"],
+        &["send", here, "--to", "localhost:1", "--tls", "--ca", nowhere],
+        &["deidentify", nowhere, "--out", text(&out), "--key", text(&key)],
+        &["deidentify", here, "--out", text(&out), "--key", text(&key)],
+        &["reidentify", here, "--out", text(&out), "--key", nowhere],
+        &["reidentify", nowhere, "--out", text(&out), "--key", nowhere],
+    ] {
+        let refused = hilum(&[&["dicom"], arguments].concat());
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("there is no "), "{arguments:?}: {said}");
+    }
+}
