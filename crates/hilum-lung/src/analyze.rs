@@ -219,12 +219,17 @@ pub fn analyze_with(
     let own = |labels: &LabelMap| upright.back(labels, &study.volume);
     let (mut lobe_labels, mut lesion_labels) = (own(lobes.labels()), own(&lesion_labels));
     let mut notes = quality_notes(&lungs, &lobes, network.card(), &ct);
-    let unreliable = of_images.iter().any(makes_unreliable);
+    let mut unreliable = of_images.iter().any(makes_unreliable);
     notes.extend(of_images);
     if let Some(masks) = masks {
-        lobe_labels = masks.lobes.clone().unwrap_or(lobe_labels);
-        lesion_labels = masks.lesions.clone().unwrap_or(lesion_labels);
         notes.push(Note::new("masks-given", Severity::Info, masks.sentence()));
+        let found = masks.lobes.clone().map(|given| std::mem::replace(&mut lobe_labels, given));
+        if let Some(given) = &masks.lesions {
+            lesion_labels = given.clone();
+            let outside = crate::masks::fill_lobes(&mut lobe_labels, given, found.as_ref());
+            unreliable |= outside.as_ref().is_some_and(|note| note.severity == Severity::Severe);
+            notes.extend(outside);
+        }
     }
     let calibrated: Vec<f32> = found.slice_probability.iter().map(|p| calibrated(*p, trust)).collect();
     let slice_probability = upright.slice_probability(&calibrated, &study.volume);

@@ -1,8 +1,10 @@
 //! Masks of a reader, who corrected ours or drew others: they come in as a DICOM segmentation and are measured.
 
 use hilum_dicom::{Code, Refusal, SegmentInfo, SegmentationImage, codes};
-use hilum_findings::{CONSOLIDATION_LABEL, GROUND_GLASS_LABEL, Lobe, UNKNOWN_OPACITY_LABEL};
-use hilum_volume::{Geometry, LabelMap};
+use hilum_findings::{CONSOLIDATION_LABEL, GROUND_GLASS_LABEL, Lobe, Note, Severity, UNKNOWN_OPACITY_LABEL};
+use hilum_imaging::{distance, extent};
+use hilum_volume::{Geometry, LabelMap, Mask};
+use rayon::prelude::*;
 
 /// Lobes, opacities or both, on the grid of a series.
 #[derive(Clone, Debug)]
@@ -69,6 +71,77 @@ impl Masks {
     }
 }
 
+/// How far outside of every lobe an opacity still counts to the nearest.
+const REACH_MM: f64 = 10.0;
+
+/// The share of opacities outside of the lobes from which on the numbers are not to be used.
+const TOO_MUCH_OUTSIDE: f64 = 0.05;
+
+/// Sees to it that opacities lie in lobes. Where each voxel has one label alone, the lobes have holes under the opacities: the
+/// lobes that were `found`, if others were given, fill them. Beyond those, an opacity within [`REACH_MM`] counts to the nearest lobe, and what is
+/// farther is left out. Both are noted; with [`TOO_MUCH_OUTSIDE`] left out, severely.
+pub(crate) fn fill_lobes(lobes: &mut LabelMap, lesions: &LabelMap, found: Option<&LabelMap>) -> Option<Note> {
+    let outside = |lobes: &LabelMap| {
+        let all = lobes.labels().data().par_iter().zip(lesions.labels().data());
+        let outside: Vec<bool> = all.map(|(lobe, lesion)| *lobe == 0 && *lesion != 0).collect();
+        Mask::new(lobes.geometry().clone(), outside).expect("one value per voxel")
+    };
+    if let Some(found) = found {
+        let all = lobes.labels_mut().data_mut().par_iter_mut().zip(lesions.labels().data()).zip(found.labels().data());
+        all.for_each(|((lobe, lesion), found)| {
+            if *lobe == 0 && *lesion != 0 {
+                *lobe = *found;
+            }
+        });
+    }
+    let beyond = outside(lobes);
+    let bounds = extent::true_extent(&beyond)?;
+    let geometry = lobes.geometry().clone();
+    let steps = geometry.spacing_mm().map(|mm| (REACH_MM / mm).ceil() as usize);
+    let bounds = extent::grown(bounds, steps, geometry.shape());
+    let part = extent::crop(lobes.labels(), bounds);
+    let mut nearest = part.map(|_| (f32::INFINITY, 0u8));
+    for lobe in Lobe::ALL.map(Lobe::label) {
+        let mask = part.map(|label| *label == lobe);
+        if mask.data().contains(&true) {
+            let squared = distance::squared_distance_mm2(&mask);
+            for (nearest, squared) in nearest.data_mut().iter_mut().zip(squared.data()) {
+                if *squared < nearest.0 {
+                    *nearest = (*squared, lobe);
+                }
+            }
+        }
+    }
+    let reach = (REACH_MM * REACH_MM) as f32;
+    let beyond_here = extent::crop_mask(&beyond, bounds);
+    let filled = part.data().iter().zip(beyond_here.data()).zip(nearest.data());
+    let filled: Vec<u8> = filled
+        .map(|((label, beyond), (squared, lobe))| if *beyond && *squared <= reach { *lobe } else { *label })
+        .collect();
+    let filled = hilum_volume::Volume::new(part.geometry().clone(), filled).expect("one label per voxel");
+    lobes.labels_mut().paste(bounds.map(|b| b[0]), &filled).expect("the part lies where it was");
+
+    let voxel_ml = geometry.voxel_volume_mm3() / 1000.0;
+    let given = lesions.labels().data().par_iter().filter(|l| **l != 0).count() as f64 * voxel_ml;
+    let [beyond, left_out] = [beyond, outside(lobes)].map(|mask| mask.volume_ml());
+    let severe = left_out >= TOO_MUCH_OUTSIDE * given;
+    let (severity, what) = match left_out > 0.0 {
+        true if severe => (Severity::Severe, "and are left out: what is measured is not what was outlined"),
+        true => (Severity::Warning, "and are left out"),
+        false if beyond >= TOO_MUCH_OUTSIDE * given => (Severity::Warning, ""),
+        false => (Severity::Info, ""),
+    };
+    let text = match left_out > 0.0 {
+        true => format!(
+            "Of {given:.1} ml of opacities that were given, {left_out:.1} ml lie more than {REACH_MM:.0} mm outside of every lobe {what}."
+        ),
+        false => format!(
+            "Of {given:.1} ml of opacities that were given, {beyond:.1} ml lie up to {REACH_MM:.0} mm outside of the lobes and count to the nearest."
+        ),
+    };
+    Some(Note::new("opacities-outside-lobes", severity, text))
+}
+
 /// The label of a segment that is a lobe or an opacity.
 fn label_of(segment: &SegmentInfo) -> Option<u8> {
     const KNOWN: [(Code, u8); 8] = [
@@ -98,6 +171,38 @@ fn label_of(segment: &SegmentInfo) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn opacities_outside_of_the_lobes_are_filled_counted_or_noted() {
+        use hilum_volume::{PatientPoint, Volume};
+
+        // A row of 80 voxels of 1 mm: the right upper lobe below 30, the right lower one from there to 60.
+        let grid = Geometry::axial([1, 1, 80], PatientPoint([0.0; 3]), [1.0; 3]).unwrap();
+        let row = |label: &dyn Fn(usize) -> u8| {
+            LabelMap::new(Volume::new(grid.clone(), (0..80).map(label).collect()).unwrap())
+        };
+        let found = row(&|x| if x < 30 { 1 } else { 3 * u8::from(x < 60) });
+        let lesion = |from: usize, to: usize| row(&|x| GROUND_GLASS_LABEL * u8::from((from..to).contains(&x)));
+        let filled = |from, to| {
+            // Each voxel with one label alone.
+            let lesions = lesion(from, to);
+            let mut lobes = row(&|x| if lesions.labels().data()[x] == 0 { found.labels().data()[x] } else { 0 });
+            let note = fill_lobes(&mut lobes, &lesions, Some(&found));
+            (lobes, note)
+        };
+        let (lobes, note) = filled(20, 50);
+        assert_eq!((lobes, note), (found.clone(), None), "holes under opacities");
+
+        let (lobes, note) = filled(50, 64);
+        let note = note.unwrap();
+        assert_eq!(lobes, row(&|x| if x < 30 { 1 } else { 3 * u8::from(x < 64) }));
+        assert_eq!((&note.code[..], note.severity), ("opacities-outside-lobes", Severity::Warning));
+
+        let (lobes, note) = filled(50, 80);
+        assert_eq!(lobes.volume_ml(3), 0.04, "30 to 60, and up to 10 mm from the last voxel");
+        let note = note.unwrap();
+        assert_eq!(note.severity, Severity::Severe);
+    }
 
     #[test]
     fn segments_are_known_by_code_or_name() {

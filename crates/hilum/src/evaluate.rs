@@ -1,20 +1,16 @@
 //! `hilum evaluate`: a model against labels.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use hilum_lung::{LesionNetwork, analyze};
+use hilum_lung::LesionNetwork;
 use hilum_train::{EvaluateOptions, Evaluation, Layout, Side, TrainConfig, charts, compare, comparison_table};
 
 use crate::arguments::EvaluateArguments;
 use crate::outcome::{Refused, WrongUsage};
 use crate::progress::Progress;
+use crate::whole_scans::{SLICE_LABELS, whole_scans};
 use crate::{device, machine, models, output};
-
-/// Labels of whole scans, slice by slice: `case,slice_index_from_foot_end,infected,…`.
-const SLICE_LABELS: &str = "slice_labels.csv";
 
 pub(crate) fn run(arguments: &EvaluateArguments, progress: &Progress) -> Result<()> {
     let threads = machine::set_threads(arguments.threads)?;
@@ -122,64 +118,4 @@ pub(crate) fn layout(folder: &Path) -> Result<Layout> {
 pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
     let text = std::fs::read_to_string(path).with_context(|| format!("no configuration at {}", path.display()))?;
     TrainConfig::from_toml(&text).with_context(|| path.display().to_string())
-}
-
-/// Runs the whole analysis on every labelled scan and ranks its slices by lesion volume.
-fn whole_scans(folder: &Path, network: &LesionNetwork, progress: &Progress) -> Result<(String, serde_json::Value)> {
-    let labels = std::fs::read_to_string(folder.join(SLICE_LABELS))?;
-    let mut cases: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
-    for line in labels.lines().skip(1) {
-        let mut fields = line.split(',');
-        let case = fields.next().context("a line without a case")?;
-        let infected = fields.nth(1).context("a line without a label")? == "1";
-        cases.entry(case).or_default().push(infected);
-    }
-    let mut table = format!(
-        "{:<14} {:>7} {:>9} {:>9} {:>12} {:>8}\n",
-        "scan", "slices", "infected", "opacity %", "AUC volume", "seconds"
-    );
-    let mut rows = Vec::new();
-    for (name, path) in scans(folder)? {
-        let study = crate::analyze::read(&path, None, progress).map_err(|r| Refused(format!("{name}: {r}")))?;
-        let started = std::time::Instant::now();
-        let report = |stage: hilum_lung::Stage, fraction: f32| progress.report_within(&name, stage.name(), fraction);
-        let findings = analyze(&study, network, machine::software(), &report)?.findings;
-        let seconds = started.elapsed().as_secs_f64();
-        let truth = cases.get(name.as_str()).filter(|t| t.len() == findings.lesions.slices.len());
-        let volumes: Vec<f64> = findings.lesions.slices.iter().map(|s| s.lesion_ml).collect();
-        let auc = truth.and_then(|truth| hilum_train::auc(&volumes, truth));
-        let infected = truth.map(|t| t.iter().filter(|i| **i).count());
-        let percent = findings.lesions.percent_of_lung;
-        let shown = |value: Option<String>| value.unwrap_or_else(|| "-".into());
-        writeln!(
-            table,
-            "{name:<14} {:>7} {:>9} {:>9} {:>12} {seconds:>8.1}",
-            volumes.len(),
-            shown(infected.map(|n| n.to_string())),
-            shown(percent.map(|p| format!("{p:.2}"))),
-            shown(auc.map(|a| format!("{a:.3}"))),
-        )?;
-        rows.push(serde_json::json!({
-            "scan": name, "slices": volumes.len(), "infected": infected, "percent_of_lung": percent,
-            "auc_by_lesion_volume": auc, "seconds": seconds,
-        }));
-    }
-    Ok((table, serde_json::json!({ "scans": rows })))
-}
-
-/// Folders of DICOM and NIfTI files in a data set, in the order of their names. A case `covid-P002` may lie in a folder of
-/// that name.
-fn scans(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_dir() {
-            found.push((name, path));
-        } else if let Some(name) = name.strip_suffix(".nii.gz") {
-            found.push((name.to_owned(), path));
-        }
-    }
-    found.sort();
-    Ok(found)
 }

@@ -19,6 +19,7 @@ mod prior;
 mod progress;
 mod schema;
 mod train;
+mod whole_scans;
 
 use std::process::ExitCode;
 

@@ -97,16 +97,26 @@ fn results_are_listed_converted_and_measured_again() {
     assert!(!tags.contains("PHANTOM"), "what identifies is not shown");
     assert!(hilum_ok(&["dicom", "info", "--tags", "--identity", text(&seg)]).contains("PHANTOM"));
 
-    // Lobes and opacities, as a reader might have corrected them, give the same labels and the same numbers.
-    hilum_ok(&["analyze", "--quiet", text(&series), "--out", text(&at("again")), "--masks", text(&seg)]);
-    let [first, again] = ["first", "again"].map(|name| json(&at(name).join("findings.json")));
-    for part in ["anatomy", "lesions", "scores"] {
-        assert_eq!(first[part], again[part], "{part}");
-    }
+    // Lobes and opacities, as a reader might have corrected them, give the same labels and the same numbers, in each form: in a
+    // label map the lobes have holes under the opacities.
+    let form = |out: &str, form: &str, masks: &Path| {
+        let out = at(out);
+        let arguments = ["analyze", "--quiet", text(&series), "--out", text(&out), "--masks", text(masks)];
+        hilum_ok(&[&arguments[..], &["--seg-form", form]].concat());
+    };
+    form("again", "labelmap", &seg);
+    form("third", "binary", &at("again").join("dicom/labelmap.dcm"));
     let labels = |name: &str| std::fs::read(at(name).join("labels.nii.gz")).unwrap();
-    assert_eq!(labels("first"), labels("again"));
-    let notes = again["quality"]["reasons"].as_array().unwrap();
-    assert!(notes.iter().any(|n| n["code"] == "masks-given"), "{notes:?}");
+    let first = json(&at("first").join("findings.json"));
+    for name in ["again", "third"] {
+        let again = json(&at(name).join("findings.json"));
+        for part in ["anatomy", "lesions", "scores"] {
+            assert_eq!(first[part], again[part], "{name}: {part}");
+        }
+        assert_eq!(labels("first"), labels(name), "{name}");
+        let notes = again["quality"]["reasons"].as_array().unwrap();
+        assert!(notes.iter().any(|n| n["code"] == "masks-given"), "{notes:?}");
+    }
 
     // Ground glass alone, on the grid of the series: the voxels of label 11.
     let out = at("ggo.nii");
