@@ -7,7 +7,7 @@ use hilum_lung::LesionNetwork;
 use hilum_train::{EvaluateOptions, Evaluation, Layout, Side, TrainConfig, charts, compare, comparison_table};
 
 use crate::arguments::EvaluateArguments;
-use crate::outcome::{Refused, WrongUsage};
+use crate::outcome::WrongUsage;
 use crate::progress::Progress;
 use crate::whole_scans::{SLICE_LABELS, whole_scans};
 use crate::{device, machine, models, output};
