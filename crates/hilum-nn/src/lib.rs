@@ -51,6 +51,7 @@
 //! This crate knows nothing of medicine, DICOM or Hounsfield units.
 
 mod card;
+mod card_markdown;
 mod convolution;
 mod engine;
 mod features;
