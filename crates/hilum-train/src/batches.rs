@@ -15,6 +15,7 @@ use crate::config::{Side, TrainConfig};
 use crate::emphasis;
 use crate::loss::{BOUNDARY_PIXELS, Target};
 use crate::network::Images;
+use crate::parts::Part;
 
 /// The training cases, grouped for drawing.
 pub(crate) struct Sampler {
@@ -35,6 +36,7 @@ struct Group {
     weight: f64,
     lesion_share: Option<f64>,
     cases: Vec<CachedCase>,
+    part: Part,
     all: Chances,
     with_lesion: Chances,
     without_lesion: Chances,
@@ -53,12 +55,13 @@ impl Sampler {
         let sources = config.data.iter().enumerate().map(|(at, source)| {
             let cases =
                 cases::list(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
+            let part = Part::of(&config.split, &cases)?;
             let cases = config.split.select(cases, Side::Train)?;
             if cases.is_empty() {
                 return Err(TrainError::NoCases(format!("{} has no training patient", source.folder.display())));
             }
             let cases = cache::open(&cases, cache, limits, &|share| progress((at as f32 + share) / count))?;
-            Ok(Group::new(cases, source.weight, source.lesion_share))
+            Ok(Group::new(cases, part, source.weight, source.lesion_share))
         });
         Ok(Self {
             sources: sources.collect::<Result<Vec<_>, _>>()?,
@@ -84,6 +87,11 @@ impl Sampler {
     pub(crate) fn hashes(&self) -> Vec<String> {
         let of = |group: &Group| -> String { group.cases.iter().map(|case| format!("{}\n", case.content)).collect() };
         self.sources.iter().map(|group| sha256_hex(of(group).as_bytes())).collect()
+    }
+
+    /// Which patients of every source are on which side.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.sources.iter().map(|group| &group.part)
     }
 
     /// The batch of a step.
@@ -172,11 +180,11 @@ impl Sampler {
 }
 
 impl Group {
-    fn new(cases: Vec<CachedCase>, weight: f64, lesion_share: Option<f64>) -> Self {
+    fn new(cases: Vec<CachedCase>, part: Part, weight: f64, lesion_share: Option<f64>) -> Self {
         let chances = |slices: &dyn Fn(&CachedCase) -> usize| Chances::new(cases.iter().map(slices));
         let all = chances(&CachedCase::len);
         let (with_lesion, without_lesion) = (chances(&|case| case.count(true)), chances(&|case| case.count(false)));
-        Self { weight, lesion_share, all, with_lesion, without_lesion, cases }
+        Self { weight, lesion_share, all, with_lesion, without_lesion, cases, part }
     }
 
     /// Draws a case, then one of its slices.

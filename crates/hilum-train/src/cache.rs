@@ -20,7 +20,7 @@ use crate::cases::{Case, Known, Slice};
 use crate::checkpoint::write_atomically;
 
 /// Layout of the files; another number makes them anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The head of a file.
 #[derive(Serialize, Deserialize)]
@@ -108,6 +108,7 @@ impl CachedCase {
             pixel: self.pixel,
             whole: self.whole,
             spacing_mm: self.spacing_mm,
+            scanner: None,
         })
     }
 }

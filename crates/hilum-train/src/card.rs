@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use hilum_nn::{Model, ModelCard, WeightFile, Weights, sha256_hex};
+use hilum_nn::{Data, Model, ModelCard, WeightFile, Weights, sha256_hex};
 
 use crate::TrainError;
 use crate::checkpoint::write_atomically;
-use crate::config::TrainConfig;
+use crate::config::{DataText, TrainConfig};
 use crate::run::Summary;
 
 /// Name of the weight file beside a card.
 const WEIGHTS_FILE: &str = "weights.safetensors";
 
-/// Writes `weights.safetensors` and the `card.toml` that belongs to it.
+/// Writes `weights.safetensors` and the `card.toml` and `CARD.md` that belong to it.
 ///
 /// # Errors
 /// If the files cannot be written.
@@ -60,7 +60,7 @@ pub(crate) fn card(config: &TrainConfig, weights: WeightFile, training: toml::Ta
         input: config.card.input.clone(),
         outputs: config.card.outputs.clone(),
         network: config.network.clone(),
-        data: config.card.data.clone(),
+        data: config.card.data.iter().map(data).collect(),
         trust: None,
         familiar: None,
         int8: None,
@@ -69,11 +69,17 @@ pub(crate) fn card(config: &TrainConfig, weights: WeightFile, training: toml::Ta
     }
 }
 
-/// Writes a card as `card.toml`.
+fn data(text: &DataText) -> Data {
+    let DataText { name, licence, part, .. } = text.clone();
+    Data { name, licence, part: part.unwrap_or_default() }
+}
+
+/// Writes a card as `card.toml`, and as `CARD.md` for people.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If a file cannot be written.
 pub fn write_card(card: &ModelCard, folder: &Path) -> Result<(), TrainError> {
+    write_atomically(&folder.join("CARD.md"), card.to_markdown().as_bytes())?;
     write_atomically(&folder.join("card.toml"), card.to_toml().as_bytes())
 }
 

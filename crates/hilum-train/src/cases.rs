@@ -18,15 +18,44 @@ pub const CHANNELS: [&str; 3] = ["lung", "lesion", "consolidation"];
 pub enum Layout {
     /// `ct/NNNN.png`, `lungs/NNNN.png`, `covid/NNNN.png` and `volumes.csv` with `slice,volume,patient_group`.
     Covid19CtSeg,
-    /// `NAME_image.nii.gz` beside `NAME_labels.nii.gz`: 0 background, 1 lung, 2 lesion (which is also lung). Any
-    /// folder of such pairs will do; the patient is `PREFIXNAME`.
+    /// `NAME_image.nii.gz` beside `NAME_labels.nii.gz`: 0 background, 1 lung, 2 lesion (which is also lung), 3 consolidation
+    /// (which is also lesion). Any folder of such pairs will do; the patient is `PREFIXNAME`. Consolidation is taken for known in
+    /// the scans that have a 3.
     NiftiPairs,
+    /// `images/NAME.png` (or `.jpg`, `.jpeg`), 8-bit grey, beside `masks/NAME.png` with labels as in [`Layout::NiftiPairs`] (grey
+    /// values or indices of a palette). The patient is `PREFIX` and what stands before the first `_` of NAME; pictures that agree
+    /// up to the last `_` are the slices of one scan, in the order of the numbers behind it. Every picture shows the whole chest.
+    PngPairs,
     /// `Imgs/N.jpg`, `GT_lesion/N.png`, `GT_multiclass/N.png`: lung-cropped slices on their side.
     CovidSemiSeg,
     /// A folder per patient, `PREFIXNAME`, with one CT series and the DICOM segmentations of it that hold the truth (any number,
     /// files of any name, searched recursively): segments of lungs or lobes, and of ground-glass, consolidation or
     /// opacity, by their codes. A corrected segmentation of Hilum itself will do.
     DicomSeg,
+}
+
+impl Layout {
+    /// Every layout, with what a folder of it holds, in words.
+    pub const ALL: [(Self, &str); 5] = [
+        (Self::Covid19CtSeg, "volumes.csv, ct/, lungs/ and covid/ (COVID-19-CT-Seg)"),
+        (Self::CovidSemiSeg, "Imgs/, GT_lesion/ and GT_multiclass/ (COVID-SemiSeg)"),
+        (Self::NiftiPairs, "NAME_image.nii.gz and NAME_labels.nii.gz"),
+        (Self::PngPairs, "images/NAME.png or .jpg and masks/NAME.png"),
+        (Self::DicomSeg, "a folder per patient with a CT series and DICOM segmentations of it"),
+    ];
+
+    /// The layout of a folder, by the files in it; `None` if it has none of them, or cannot be read.
+    #[must_use]
+    pub fn of(folder: &Path) -> Option<Self> {
+        let is_there = |(layout, _): &(Self, &str)| match layout {
+            Self::Covid19CtSeg => folder.join("volumes.csv").is_file(),
+            Self::CovidSemiSeg => folder.join("GT_multiclass").is_dir(),
+            Self::NiftiPairs => layouts::has_nifti_pairs(folder),
+            Self::PngPairs => layouts::PAIR_FOLDERS.iter().all(|name| folder.join(name).is_dir()),
+            Self::DicomSeg => layouts::has_dicom_folders(folder),
+        };
+        Self::ALL.into_iter().find(is_there).map(|(layout, _)| layout)
+    }
 }
 
 /// What is known about every pixel of a slice.
@@ -64,6 +93,8 @@ pub struct Slice {
     pub whole: bool,
     /// Millimetres `[slice, row, column]` where the set tells them, else `None`.
     pub spacing_mm: Option<[f64; 3]>,
+    /// Manufacturer of the scanner where the set tells it; training does not keep it.
+    pub scanner: Option<String>,
 }
 
 impl Slice {
@@ -107,6 +138,8 @@ pub struct Case {
 pub(crate) enum CaseFiles {
     /// Slices `ct/NAME.png` and their masks.
     Pictures { folder: PathBuf, names: Vec<String> },
+    /// Slices `images/NAME` with an extension, and their masks.
+    PicturePairs { folder: PathBuf, names: Vec<String> },
     /// An image and its labels.
     Nifti { image: PathBuf, labels: PathBuf },
     /// `Imgs/NAME.jpg` and its masks.
@@ -135,6 +168,7 @@ impl Case {
     pub fn read(&self, limits: &Limits) -> Result<Vec<Slice>, TrainError> {
         let mut slices = match &self.files {
             CaseFiles::Pictures { folder, names } => layouts::pictures(self, folder, names, limits),
+            CaseFiles::PicturePairs { folder, names } => layouts::picture_pairs(self, folder, names, limits),
             CaseFiles::Nifti { image, labels } => layouts::nifti_pair(self, image, labels, limits),
             CaseFiles::SinglePicture { folder, name } => layouts::single_picture(self, folder, name, limits),
             CaseFiles::Dicom { folder } => layouts::dicom(self, folder, limits),
@@ -149,6 +183,7 @@ impl Case {
     pub(crate) fn folder(&self) -> &Path {
         match &self.files {
             CaseFiles::Pictures { folder, .. }
+            | CaseFiles::PicturePairs { folder, .. }
             | CaseFiles::SinglePicture { folder, .. }
             | CaseFiles::Dicom { folder } => folder,
             CaseFiles::Nifti { image, .. } => image.parent().unwrap_or(image),
@@ -162,6 +197,9 @@ impl Case {
                 .iter()
                 .flat_map(|kind| names.iter().map(move |name| folder.join(kind).join(format!("{name}.png"))))
                 .collect(),
+            CaseFiles::PicturePairs { folder, names } => {
+                names.iter().flat_map(|name| layouts::picture_pair_files(folder, name)).collect()
+            }
             CaseFiles::Nifti { image, labels } => vec![image.clone(), labels.clone()],
             CaseFiles::SinglePicture { folder, name } => layouts::single_picture_files(folder, name).into(),
             CaseFiles::Dicom { folder } => layouts::files_below(folder)?,
@@ -183,6 +221,7 @@ pub fn list(layout: Layout, folder: &Path, reading: &Reading) -> Result<Vec<Case
     let mut cases = match layout {
         Layout::Covid19CtSeg => layouts::list_covid19_ct_seg(folder, reading),
         Layout::NiftiPairs => layouts::list_nifti_pairs(folder, reading),
+        Layout::PngPairs => layouts::list_png_pairs(folder, reading),
         Layout::CovidSemiSeg => layouts::list_covid_semiseg(folder, reading),
         Layout::DicomSeg => layouts::list_dicom(folder, reading),
     }?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hilum_nn::{Data, Dims, Input, Output, UNet, WeightFile};
+use hilum_nn::{Dims, Input, Output, UNet, WeightFile};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -64,7 +64,24 @@ pub struct CardText {
     /// What its channels mean: lung, lesion, consolidation.
     pub outputs: Vec<Output>,
     /// Data sets, their licences and the part they played.
-    pub data: Vec<Data>,
+    pub data: Vec<DataText>,
+}
+
+/// A data set as the card names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataText {
+    /// Name and source.
+    pub name: String,
+    /// Licence.
+    pub licence: String,
+    /// Which part was learned from, which was held out, in words. Without it training says so, from the split and the patients
+    /// of `folder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// The `folder` of its [`Source`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
 }
 
 /// Length, batch and pace of a run.
@@ -234,6 +251,19 @@ impl TrainConfig {
         }
         if !self.card.outputs.iter().map(|output| output.name.as_str()).eq(crate::cases::CHANNELS) {
             return Err(TrainError::Config(format!("card: outputs must be {:?}", crate::cases::CHANNELS)));
+        }
+        for data in &self.card.data {
+            let has_source = |folder: &PathBuf| self.data.iter().any(|source| source.folder == *folder);
+            match &data.folder {
+                Some(folder) if !has_source(folder) => {
+                    return Err(TrainError::Config(format!("card.data: there is no [[data]] {}", folder.display())));
+                }
+                None if data.part.is_none() => {
+                    let name = &data.name;
+                    return Err(TrainError::Config(format!("card.data: `{name}` has neither `part` nor `folder`")));
+                }
+                _ => {}
+            }
         }
         // What the card contradicts itself in is said before hours of training.
         let file = WeightFile { file: String::new(), sha256: String::new() };

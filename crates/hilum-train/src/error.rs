@@ -15,12 +15,12 @@ pub enum TrainError {
         reason: &'static str,
     },
     /// A file could not be read or written.
-    #[error("cannot access {path}: {source}")]
+    #[error("cannot access {path}: {reason}")]
     File {
         /// Which file.
         path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
+        /// The system's reason; not also the error's source, which would have it said twice.
+        reason: std::io::Error,
     },
     /// A file of a data set is not what its layout promises.
     #[error("{path}: {reason}")]
@@ -71,11 +71,24 @@ impl TrainError {
     /// A file error with its path.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source }
+        move |reason| Self::File { path, reason }
     }
 
     /// A data error with its path.
     pub(crate) fn data(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
         Self::Data { path: path.into(), reason: reason.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn the_systems_reason_is_said_once() {
+        let error = TrainError::file("a")(std::io::ErrorKind::NotFound.into());
+        assert_eq!(error.to_string(), "cannot access a: entity not found");
+        assert!(error.source().is_none());
     }
 }

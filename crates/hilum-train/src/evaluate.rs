@@ -1,6 +1,6 @@
 //! Measuring a model on a labelled data set, patient by patient.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hilum_dicom::Limits;
@@ -16,6 +16,7 @@ use crate::config::{Side, Split};
 use crate::lesionwise::{FOUND_FROM_SHARE, LEAST_ML, LesionCounts};
 use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, bootstrap_95, surface_agreement};
 use crate::predict::{LESION, Prediction, Predictor};
+use crate::subgroups::{Subgroup, subgroups};
 use crate::threshold::ThresholdChoice;
 
 /// What to measure, and on whom.
@@ -74,6 +75,9 @@ pub struct Evaluation {
     pub patients: Vec<PatientResult>,
     /// Mean over patients of every channel.
     pub summary: Vec<ChannelSummary>,
+    /// The same of parts of the patients, as far as the data set tells them apart.
+    #[serde(default)]
+    pub subgroups: Vec<Subgroup>,
     /// Telling slices with lesion from those without by the predicted area, where the set has both.
     pub slice_detection: Option<Detection>,
     /// How far the probabilities of single voxels can be believed, of every channel.
@@ -131,6 +135,12 @@ pub struct PatientResult {
     pub volumes: usize,
     /// Slices of all scans.
     pub slices: usize,
+    /// Distance of the slices in mm, where the set tells it and all scans have the same.
+    #[serde(default)]
+    pub slice_mm: Option<f64>,
+    /// Manufacturer of the scanner, where the set tells it and all scans have the same.
+    #[serde(default)]
+    pub scanner: Option<String>,
     /// One entry for every channel the set has the truth of.
     pub channels: Vec<ChannelResult>,
 }
@@ -319,9 +329,8 @@ impl Pool {
         let ordered: Vec<_> = order.iter().filter_map(|at| histograms[*at][LESION].clone()).collect();
         let lesion_threshold = ThresholdChoice::of(&ordered);
         patients.sort_by(|a, b| a.patient.cmp(&b.patient));
-        let structures = STRUCTURES.iter().zip(slice_dice);
-        let summary =
-            structures.filter_map(|(name, dice)| summarise(name, &patients, dice, options.resamples)).collect();
+        let summary = summaries(&patients, &mut slice_dice.into_iter(), options.resamples);
+        let subgroups = subgroups(&patients, options.resamples);
         Evaluation {
             data_set: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             model: model.into(),
@@ -340,6 +349,7 @@ impl Pool {
             lesion_share: Agreement::of(&lesion_shares(&patients)),
             patients,
             summary,
+            subgroups,
         }
     }
 }
@@ -376,11 +386,14 @@ fn measure(
     for (index, (patient, volumes)) in patients.iter().enumerate() {
         let mut measured = Measured::default();
         let mut count = 0;
+        let (mut slice_mm, mut scanner) = (BTreeSet::new(), BTreeSet::new());
         for case in volumes {
             // One scan at a time is in memory.
             let volume = case.read(&options.limits)?;
             let predicted = predictor.predict(&volume)?;
             measured.add(&volume, predicted, options);
+            slice_mm.insert(volume[0].spacing_mm.map(|mm| mm[0].to_bits()));
+            scanner.insert(volume[0].scanner.clone());
             count += volume.len();
             done += 1;
             progress(done as f32 / cases.len() as f32);
@@ -396,10 +409,17 @@ fn measure(
             patient: (*patient).to_string(),
             volumes: volumes.len(),
             slices: count,
+            slice_mm: only(slice_mm).map(f64::from_bits),
+            scanner: only(scanner),
             channels,
         });
     }
     Ok(pool)
+}
+
+/// What all agree on.
+fn only<T>(values: BTreeSet<Option<T>>) -> Option<T> {
+    if values.len() == 1 { values.into_iter().next().flatten() } else { None }
 }
 
 /// Counts of one patient.
@@ -512,6 +532,16 @@ fn mask(data: Vec<bool>, shape: [usize; 3], spacing_mm: [f64; 3]) -> Mask {
     Volume::new(geometry, data).expect("slices of one scan have one size")
 }
 
+/// Means over patients of every channel that one of them has; `slice_dice` gives those of single slices, by structure.
+pub(crate) fn summaries(
+    patients: &[PatientResult],
+    slice_dice: &mut dyn Iterator<Item = Vec<f64>>,
+    resamples: usize,
+) -> Vec<ChannelSummary> {
+    let structures = STRUCTURES.iter().zip(slice_dice);
+    structures.filter_map(|(name, dice)| summarise(name, patients, dice, resamples)).collect()
+}
+
 fn summarise(name: &str, patients: &[PatientResult], slice_dice: Vec<f64>, resamples: usize) -> Option<ChannelSummary> {
     let results: Vec<&ChannelResult> =
         patients.iter().flat_map(|p| p.channels.iter().filter(|result| result.channel == name)).collect();
@@ -547,6 +577,8 @@ fn protocol(options: &EvaluateOptions) -> Vec<String> {
             Side::Validation => "Only the patients that decided when to stop training.".into(),
             Side::Train => "Only patients the model was trained on: these numbers say nothing about others.".into(),
         });
+    } else {
+        lines.push("All patients of the set, those the model may have learned from too.".into());
     }
     if options.mirror {
         lines.push("Logits are the mean of those of a slice and of its mirror image.".into());

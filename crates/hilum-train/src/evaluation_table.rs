@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::agreement::Agreement;
 use crate::calibration::Reliability;
-use crate::evaluate::{Evaluation, PatientResult, VolumeInterval};
+use crate::evaluate::{ChannelSummary, Evaluation, PatientResult, VolumeInterval};
 use crate::lesionwise::LesionCounts;
 use crate::metrics::MeanSd;
 
@@ -51,6 +51,12 @@ impl Evaluation {
                 )
                 .expect("strings grow");
             }
+        }
+        for group in &self.subgroups {
+            let dice = |s: &ChannelSummary| s.dice.map(|d| format!("{} {:.3}±{:.3}", s.channel, d.mean, d.sd));
+            let channels = group.summary.iter().filter_map(dice).collect::<Vec<_>>().join(", ");
+            let (n, meaning) = (group.patients, &group.meaning);
+            writeln!(text, "mean Dice of {n} patient(s) with {meaning}: {channels}").expect("strings grow");
         }
         if let Some(choice) = &self.lesion_threshold {
             writeln!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use hilum_dicom::{Limits, SegmentInfo, SegmentationImage, Source, codes, nifti};
@@ -65,6 +66,7 @@ pub(crate) fn pictures(
             pixel: 1.0,
             whole: true,
             spacing_mm: None,
+            scanner: None,
         })
     };
     names.iter().map(slice).collect()
@@ -74,13 +76,19 @@ pub(crate) fn list_nifti_pairs(folder: &Path, reading: &Reading) -> Result<Vec<C
     let mut cases = Vec::new();
     for image in files(folder)? {
         let name = image.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let Some(stem) = name.strip_suffix("_image.nii.gz") else { continue };
+        let Some(stem) = name.strip_suffix(IMAGE) else { continue };
         let name = format!("{}{stem}", reading.prefix);
         let labels = folder.join(format!("{stem}_labels.nii.gz"));
         let files = CaseFiles::Nifti { image, labels };
         cases.push(Case { patient: name.clone(), volume: name, reading: reading.clone(), files });
     }
     Ok(cases)
+}
+
+const IMAGE: &str = "_image.nii.gz";
+
+pub(crate) fn has_nifti_pairs(folder: &Path) -> bool {
+    files(folder).is_ok_and(|files| files.iter().any(|path| path.to_string_lossy().ends_with(IMAGE)))
 }
 
 pub(crate) fn nifti_pair(
@@ -96,8 +104,107 @@ pub(crate) fn nifti_pair(
         return Err(TrainError::data(labels_path, "labels and image are not on the same grid"));
     }
     let is_hu = image.data().iter().any(|value| *value < -200.0);
-    let labels = labels.labels().map(|l| bits(*l > 0, *l == 2, false));
-    Ok(volume_slices(case, &image, &labels, is_hu, Known { lung: true, consolidation: false }))
+    let unknown = labels.labels().data().iter().find(|label| **label > CONSOLIDATION);
+    if let Some(label) = unknown {
+        return Err(TrainError::data(labels_path, unknown_label(*label)));
+    }
+    let consolidation = labels.labels().data().contains(&CONSOLIDATION);
+    let labels = labels.labels().map(|label| label_bits(*label));
+    Ok(volume_slices(case, &image, &labels, is_hu, Known { lung: true, consolidation }))
+}
+
+/// The label of consolidation in pairs of image and mask; 2 is any other lesion, 1 lung.
+const CONSOLIDATION: u8 = 3;
+
+fn label_bits(label: u8) -> u8 {
+    bits(label >= 1, label >= 2, label == CONSOLIDATION)
+}
+
+fn unknown_label(label: u8) -> String {
+    format!("label {label} is not one of 0 background, 1 lung, 2 lesion, 3 consolidation")
+}
+
+/// Folders of image and mask pictures.
+pub(crate) const PAIR_FOLDERS: [&str; 2] = ["images", "masks"];
+
+/// Pixels of the network that a whole chest lies on.
+const CHEST_PIXELS: f32 = 256.0;
+
+pub(crate) fn list_png_pairs(folder: &Path, reading: &Reading) -> Result<Vec<Case>, TrainError> {
+    let mut scans = BTreeMap::<String, Vec<(Option<u64>, String)>>::new();
+    for path in files(&folder.join(PAIR_FOLDERS[0]))? {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let (Some(name), Some(stem)) = (path.file_name().and_then(|n| n.to_str()), path.file_stem()) else { continue };
+        if !["png", "jpg", "jpeg"].contains(&extension.as_str()) || name.starts_with('.') {
+            continue;
+        }
+        let stem = stem.to_string_lossy();
+        let (scan, place) = stem.rsplit_once('_').unwrap_or((&stem, ""));
+        scans.entry(scan.to_string()).or_default().push((place.parse().ok(), name.to_string()));
+    }
+    let case = |(scan, mut names): (String, Vec<(Option<u64>, String)>)| {
+        names.sort();
+        let patient = scan.split('_').next().unwrap_or_default();
+        Case {
+            patient: format!("{}{patient}", reading.prefix),
+            volume: format!("{}{scan}", reading.prefix),
+            reading: reading.clone(),
+            files: CaseFiles::PicturePairs {
+                folder: folder.to_path_buf(),
+                names: names.into_iter().map(|(_, name)| name).collect(),
+            },
+        }
+    };
+    Ok(scans.into_iter().map(case).collect())
+}
+
+/// An image and its mask.
+pub(crate) fn picture_pair_files(folder: &Path, name: &str) -> [PathBuf; 2] {
+    let [images, masks] = PAIR_FOLDERS.map(|kind| folder.join(kind).join(name));
+    [images, masks.with_extension("png")]
+}
+
+pub(crate) fn picture_pairs(
+    case: &Case,
+    folder: &Path,
+    names: &[String],
+    limits: &Limits,
+) -> Result<Vec<Slice>, TrainError> {
+    let slice = |(index, name): (usize, &String)| {
+        let [image_path, mask_path] = picture_pair_files(folder, name);
+        let is_png = image_path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+        let image = if is_png { read_png(&image_path, limits) } else { read_jpeg(&image_path, limits) }?;
+        let mask = read_png(&mask_path, limits)?;
+        if mask.size() != image.size() {
+            return Err(TrainError::data(&mask_path, "mask and image differ in size"));
+        }
+        if let Some(label) = mask.values.iter().find(|label| **label > CONSOLIDATION) {
+            return Err(TrainError::data(&mask_path, unknown_label(*label)));
+        }
+        Ok(Slice {
+            patient: case.patient.clone(),
+            volume: case.volume.clone(),
+            index,
+            width: image.width,
+            height: image.height,
+            labels: mask.values.into_iter().map(label_bits).collect(),
+            pixel: CHEST_PIXELS / image.width.max(image.height) as f32,
+            image: image.values,
+            known: Known { lung: true, consolidation: false },
+            whole: true,
+            spacing_mm: None,
+            scanner: None,
+        })
+    };
+    let mut slices = names.iter().enumerate().map(slice).collect::<Result<Vec<_>, _>>()?;
+    if let Some(odd) = slices.iter().find(|s| (s.width, s.height) != (slices[0].width, slices[0].height)) {
+        let path = &picture_pair_files(folder, &names[odd.index])[0];
+        return Err(TrainError::data(path, "the picture differs in size from the first of its scan"));
+    }
+    if slices.iter().any(|slice| slice.labels.iter().any(|bits| bits & 4 != 0)) {
+        slices.iter_mut().for_each(|slice| slice.known.consolidation = true);
+    }
+    Ok(slices)
 }
 
 /// The axial slices of a volume and of its label bits. Grey values are HU, or 0 to 255.
@@ -122,6 +229,7 @@ fn volume_slices(case: &Case, image: &Volume<f32>, labels: &Volume<u8>, is_hu: b
         pixel,
         whole: true,
         spacing_mm: Some(spacing_mm),
+        scanner: None,
     };
     (0..count).map(slice).collect()
 }
@@ -177,6 +285,7 @@ pub(crate) fn single_picture(
         pixel: SEMISEG_PIXEL,
         whole: false,
         spacing_mm: None,
+        scanner: None,
     }])
 }
 
@@ -189,6 +298,37 @@ pub(crate) fn list_dicom(folder: &Path, reading: &Reading) -> Result<Vec<Case>, 
         cases.push(Case { patient: name.clone(), volume: name, reading: reading.clone(), files });
     }
     Ok(cases)
+}
+
+/// Files looked at before a folder counts as one without DICOM.
+const FILES_LOOKED_AT: usize = 1000;
+
+/// Whether a folder within this one holds a DICOM file, however deep.
+pub(crate) fn has_dicom_folders(folder: &Path) -> bool {
+    let folders = |paths: Vec<PathBuf>| paths.into_iter().filter(|path| path.is_dir() && !path.is_symlink());
+    let mut open: Vec<PathBuf> = files(folder).map(|paths| folders(paths).collect()).unwrap_or_default();
+    let mut seen = 0;
+    while let Some(folder) = open.pop() {
+        let Ok(paths) = files(&folder) else { continue };
+        for path in paths.iter().filter(|path| path.is_file()) {
+            seen += 1;
+            if is_dicom(path) {
+                return true;
+            }
+            if seen == FILES_LOOKED_AT {
+                return false;
+            }
+        }
+        open.extend(folders(paths));
+    }
+    false
+}
+
+/// By the name, or by the letters behind the preamble.
+fn is_dicom(path: &Path) -> bool {
+    let mut head = [0; 132];
+    let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok();
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("dcm")) || (is_read && head.ends_with(b"DICM"))
 }
 
 /// Diseases that outlines of opacity are named by: pneumonia, COVID-19.
@@ -214,7 +354,12 @@ pub(crate) fn dicom(case: &Case, folder: &Path, limits: &Limits) -> Result<Vec<S
     let series = hilum_dicom::load(&scan, &series.series_uid, &|_| ()).map_err(|e| fail(e.to_string()))?;
     let (labels, known) = truth(&segmentations, series.volume.geometry()).map_err(fail)?;
     let image = series.volume.map(|hu| f32::from(*hu));
-    Ok(volume_slices(case, &image, &labels, true, known))
+    let mut slices = volume_slices(case, &image, &labels, true, known);
+    let manufacturer = series.summary.manufacturer.trim();
+    if !manufacturer.is_empty() {
+        slices.iter_mut().for_each(|slice| slice.scanner = Some(manufacturer.to_string()));
+    }
+    Ok(slices)
 }
 
 /// Label bits of all segments on a grid, and which of them are known.

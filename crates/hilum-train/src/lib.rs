@@ -1,7 +1,7 @@
 //! Training and evaluation of Hilum networks.
 //!
 //! A [`TrainConfig`] names the network, the data and the split; [`run`] trains until the schedule is through and leaves
-//! weights with their model card. A run can be killed at any moment and goes on from its last checkpoint as if nothing
+//! weights with their model card, for programs and for people. A run can be killed at any moment and goes on from its last checkpoint as if nothing
 //! had happened: random choices follow from seed and step, and a checkpoint is one file that is replaced atomically.
 //! [`evaluate`] measures a model on labelled data, patient by patient, through the same CPU engine that clinics run.
 //!
@@ -12,8 +12,7 @@
 //!   cross-entropy and soft Dice that are blind where a data set does not know; [`Optimizer`]; averaged weights; [`Start`] for transfer.
 //! - **Metrics**: [`Overlap`], [`surface_agreement`], [`auc`], [`decision`], [`bootstrap_95`].
 //!
-//! Only two-dimensional networks with batch normalisation can be trained so far. The crate reads and writes files, but
-//! knows no environment variables and prints nothing.
+//! The crate reads and writes files, but knows neither the date nor environment variables, and prints nothing.
 
 mod agreement;
 mod augment;
@@ -21,6 +20,7 @@ mod batches;
 mod cache;
 mod calibration;
 mod card;
+mod card_results;
 mod cases;
 mod charts;
 mod checkpoint;
@@ -45,12 +45,14 @@ mod metrics;
 mod network;
 mod normalisation;
 mod optimizer;
+mod parts;
 mod pictures;
 mod plain;
 mod plot;
 mod predict;
 mod run;
 mod start;
+mod subgroups;
 mod supervision;
 mod threshold;
 mod trainee;
@@ -63,7 +65,7 @@ pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Case, Known, Layout, Reading, Slice, list, read};
 pub use charts::charts;
 pub use compare::{Comparison, compare, comparison_table};
-pub use config::{CardText, Schedule, Side, Source, Split, TrainConfig, Validation};
+pub use config::{CardText, DataText, Schedule, Side, Source, Split, TrainConfig, Validation};
 pub use device::{Arithmetic, TrainDevice};
 pub use error::TrainError;
 pub use evaluate::{
@@ -79,7 +81,8 @@ pub use metrics::{
     Decision, MeanSd, Overlap, SurfaceAgreement, auc, bootstrap_95, decision, percentile, surface_agreement,
 };
 pub use optimizer::{Method, Optimizer};
-pub use run::{Progress, Rehearsal, RunOptions, Summary, rehearse, run};
+pub use run::{CHECKPOINT, Program, Progress, Rehearsal, RunOptions, Summary, rehearse, run};
 pub use start::{Start, Transfer};
+pub use subgroups::{MUCH_LESION_PERCENT, Subgroup, THICK_SLICES_MM};
 pub use threshold::ThresholdChoice;
 pub use trainee::Trainee;

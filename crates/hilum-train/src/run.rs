@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use hilum_dicom::Limits;
-use hilum_nn::{Graph, Model, Weights, sha256_hex};
+use hilum_nn::{Graph, KernelStatus, Model, Weights, sha256_hex};
 
 use crate::batches::Sampler;
 use crate::card::export_card;
@@ -14,6 +14,7 @@ use crate::config::{TrainConfig, Validation};
 use crate::curve::{Curve, Row};
 use crate::network::{self, Learning, StepResult};
 use crate::optimizer::{self, Moments};
+use crate::parts::with_parts;
 use crate::validation::{self, Measured};
 use crate::{Arithmetic, TrainDevice, TrainError, supervision};
 
@@ -50,9 +51,28 @@ pub struct Summary {
     pub best_step: Option<u64>,
 }
 
+/// The program that trains, and when it began: `run.json` says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Name and version.
+    pub name: String,
+    /// Revision of the source it was built from, if known.
+    pub commit: Option<String>,
+    /// The time now, RFC 3339, if somebody knows it.
+    pub now: Option<String>,
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self { name: concat!("hilum-train ", env!("CARGO_PKG_VERSION")).into(), commit: None, now: None }
+    }
+}
+
 /// How a run is computed; nothing of it changes what comes out but in the last digits.
 #[derive(Clone)]
 pub struct RunOptions<'a> {
+    /// Who computes.
+    pub program: Program,
     /// What computes.
     pub device: TrainDevice,
     /// How many cards compute at once. Each takes one of a step's batches ([`Schedule::accumulate`](crate::Schedule)), and the
@@ -71,6 +91,7 @@ pub struct RunOptions<'a> {
 impl Default for RunOptions<'_> {
     fn default() -> Self {
         Self {
+            program: Program::default(),
             device: TrainDevice::Cpu,
             cards: 1,
             arithmetic: Arithmetic::F32,
@@ -82,7 +103,7 @@ impl Default for RunOptions<'_> {
 }
 
 /// Name of the checkpoint in a run folder.
-const CHECKPOINT: &str = "checkpoint.safetensors";
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Momentum of the running statistics (PyTorch's default).
 pub(crate) const STATISTICS_MOMENTUM: f32 = 0.1;
@@ -92,9 +113,9 @@ const FINAL_RATE: f64 = 0.01;
 /// Trains until the schedule is through, going on from the checkpoint in `run_dir` if there is one.
 ///
 /// `data_root` is where the folders of the configuration are. The folder `run_dir` receives what reproduces the run:
-/// `config.toml` and `run.json` (program, device, hashes of data and of what it started from); and every few minutes, each
+/// `config.toml` and `run.json` (program, time, device, hashes of data and of what it started from); and every few minutes, each
 /// replaced atomically, `checkpoint.safetensors` (everything to resume), `weights.safetensors` (the averaged weights so far, or
-/// those that did best in validation) with their `card.toml`, `curve.csv`, `curve.png` and `validation.csv`.
+/// those that did best in validation) with their `card.toml` and `CARD.md`, `curve.csv`, `curve.png` and `validation.csv`.
 ///
 /// # Errors
 /// [`TrainError`], among others for unreadable data, a checkpoint of another configuration, or a loss that is no
@@ -124,11 +145,11 @@ pub struct Rehearsal {
     pub examples_per_s: f64,
 }
 
-/// Everything a run does but learning: reads the configuration's data, checks the split, prepares the slices and makes
-/// `batches` batches. Nothing but the prepared slices is written.
+/// Everything a run does but learning: reads what it starts from and the configuration's data, checks the split, prepares the
+/// slices and makes `batches` batches. Nothing but the prepared slices is written.
 ///
 /// # Errors
-/// As [`run`], for what concerns data.
+/// As [`run`], for what concerns data and the start.
 pub fn rehearse(
     config: &TrainConfig,
     data_root: &Path,
@@ -136,6 +157,9 @@ pub fn rehearse(
     options: &RunOptions<'_>,
     batches: u64,
 ) -> Result<Rehearsal, TrainError> {
+    if let Some(start) = &config.start {
+        start.weights(&graph(config)?, &config.card.outputs, config.seed)?;
+    }
     let started = Instant::now();
     let sampler = sampler(config, data_root, run_dir, options)?;
     let preparing_s = started.elapsed().as_secs_f64();
@@ -163,6 +187,11 @@ fn sampler(
     Sampler::new(config, data_root, cache, &options.limits, options.preparing)
 }
 
+/// The network that is trained, with the heads of deep supervision.
+fn graph(config: &TrainConfig) -> Result<Graph, TrainError> {
+    supervision::with_heads(&config.network.graph()?, config.loss.deep_supervision.len())
+}
+
 /// Measures a model on the patients of the validation: one value per channel.
 type Validate<'a> = dyn Fn(&Model) -> Result<Vec<f64>, TrainError> + 'a;
 
@@ -175,15 +204,21 @@ fn run_with(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, TrainError> {
     std::fs::create_dir_all(run_dir).map_err(TrainError::file(run_dir))?;
-    let graph = supervision::with_heads(&config.network.graph()?, config.loss.deep_supervision.len())?;
+    let graph = graph(config)?;
     let identity = identity(config);
     let mut state = match checkpoint::load(&run_dir.join(CHECKPOINT), &identity)? {
         Some(state) => state,
         None => begin(config, &graph, sampler, run_dir, options)?,
     };
     state.weights.check(&graph)?;
-    let mut files =
-        RunFiles { config, run_dir, identity, curve: Curve::open(run_dir, state.step)?, counts: sampler.counts() };
+    let described = with_parts(config, sampler);
+    let mut files = RunFiles {
+        config: &described,
+        run_dir,
+        identity,
+        curve: Curve::open(run_dir, state.step)?,
+        counts: sampler.counts(),
+    };
     let schedule = &config.schedule;
     let parts = schedule.accumulate;
     if options.cards == 0 || !parts.is_multiple_of(options.cards) {
@@ -274,11 +309,18 @@ fn begin(
         Some(start) => start.weights(graph, &config.card.outputs, config.seed).map(|(w, t)| (w, Some(t)))?,
         None => (network::initial_weights(graph, config.seed), None),
     };
+    let Program { name, commit, now } = &options.program;
+    let sources: Vec<_> = config.data.iter().map(|source| source.folder.display().to_string()).collect();
     let origin = serde_json::json!({
-        "program": concat!("hilum-train ", env!("CARGO_PKG_VERSION")),
+        "program": name,
+        "commit": commit,
+        "started": now,
+        "rustc": option_env!("HILUM_RUSTC"),
+        "burn": option_env!("HILUM_BURN"),
         "device": options.device.name(),
         "arithmetic": options.arithmetic.name(),
-        "kernels": hilum_nn::available_kernels().first().map(|kernel| kernel.name),
+        "kernels": fastest(&hilum_nn::available_kernels()),
+        "data": sources,
         "data_sha256": sampler.hashes(),
         "started_from": transfer,
     });
@@ -293,6 +335,11 @@ fn begin(
         moments: Moments::default(),
         validation: Measured::default(),
     })
+}
+
+/// The kernels that compute here: the first that this processor can run.
+fn fastest(kernels: &[KernelStatus]) -> Option<&'static str> {
+    kernels.iter().find(|kernel| kernel.is_available()).map(|kernel| kernel.name)
 }
 
 /// What a run leaves behind every few minutes.
@@ -358,4 +405,21 @@ fn learning_rate(config: &TrainConfig, state: &State) -> f32 {
     let cosine = 0.5 * (1.0 + (std::f64::consts::PI * fraction(config, state)).cos());
     let cosine = FINAL_RATE + (1.0 - FINAL_RATE) * cosine;
     (f64::from(config.optimizer.learning_rate) * warmup.min(1.0) * cosine) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hilum_nn::Kernel;
+
+    #[test]
+    fn kernels_that_are_missing_did_not_compute() {
+        let status = |kernel, name, missing| KernelStatus { kernel, name, missing };
+        let kernels = [
+            status(Kernel::Avx512, "AVX-512", Some("this processor has no AVX-512 F")),
+            status(Kernel::Avx2, "AVX2 + FMA", None),
+            status(Kernel::Scalar, "portable", None),
+        ];
+        assert_eq!(fastest(&kernels), Some("AVX2 + FMA"));
+    }
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
         return Err(WrongUsage(format!("there is no {}", arguments.input.display())).into());
     }
     let threads = machine::set_threads(arguments.threads)?;
-    let model = models::load(arguments.model.as_deref())?;
+    let model = models::load_and_say(arguments.model.as_deref(), progress)?;
     let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model, threads)?;
     if let Some(absent) = arguments.prior.iter().find(|prior| !prior.exists()) {
         return Err(WrongUsage(format!("there is no {}", absent.display())).into());

@@ -81,8 +81,8 @@ pub(crate) struct AnalyzeArguments {
     /// Language of the report: en English, de German, fr French, es Spanish; notes and definitions stay English
     #[arg(long, value_name = "CODE", default_value = "en")]
     pub(crate) language: String,
-    /// Model card of the lesion network; otherwise the built-in one
-    #[arg(long, value_name = "CARD")]
+    /// Model card of the lesion network, or the name of a model (`hilum models list`); otherwise pneumonia-ct
+    #[arg(long, value_name = "CARD|NAME")]
     pub(crate) model: Option<PathBuf>,
     /// Threads to use; 0 or nothing for all cores
     #[arg(long, value_name = "N")]
@@ -197,24 +197,26 @@ pub(crate) struct TrainArguments {
 
 #[derive(Args)]
 pub(crate) struct EvaluateArguments {
-    /// The data set's folder: NIfTI pairs NAME_image.nii.gz and NAME_labels.nii.gz; or as published, COVID-19-CT-Seg (with
-    /// volumes.csv), COVID-SemiSeg (with GT_multiclass), or whole scans with slice_labels.csv
+    /// The data set's folder: NIfTI pairs NAME_image.nii.gz and NAME_labels.nii.gz; pictures images/NAME.png and
+    /// masks/NAME.png; a folder per patient with a CT series and its DICOM segmentations; or as published, COVID-19-CT-Seg
+    /// (with volumes.csv), COVID-SemiSeg (with GT_multiclass), or whole scans with slice_labels.csv
     pub(crate) dataset: PathBuf,
-    /// Model card; otherwise the built-in one
-    #[arg(long, value_name = "CARD")]
+    /// Model card, or the name of a model (`hilum models list`); otherwise pneumonia-ct
+    #[arg(long, value_name = "CARD|NAME")]
     pub(crate) model: Option<PathBuf>,
     /// Training configuration whose held-out patients are measured; otherwise all patients
     #[arg(long, value_name = "FILE")]
     pub(crate) split: Option<PathBuf>,
     /// Compare with this model on the same patients: paired differences with interval and an exact test
-    #[arg(long, value_name = "CARD", conflicts_with = "folds")]
+    #[arg(long, value_name = "CARD|NAME", conflicts_with = "folds")]
     pub(crate) against: Option<PathBuf>,
     /// Cross-validation: run folders of `hilum train --fold`, each measured on the patients it held out, put together
     #[arg(long, value_name = "RUN", num_args = 1.., conflicts_with_all = ["model", "split"])]
     pub(crate) folds: Vec<PathBuf>,
-    /// What goes before the names of patients, where the split's configuration says `prefix` for this data set
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) prefix: String,
+    /// What goes before the names of patients; otherwise what the configuration of --split or --folds says of a folder of
+    /// this name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prefix: Option<String>,
     /// Scans that are stored with the patient's back up (`NAME`, or `START*`); otherwise those that the configuration of
     /// --split or --folds says of a folder of this name
     #[arg(long, value_name = "SCAN", num_args = 1..)]
@@ -225,6 +227,9 @@ pub(crate) struct EvaluateArguments {
     /// Also write the result as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) out: Option<PathBuf>,
+    /// Also write the results into this model card, which must be that of the measured model, and into CARD.md beside it
+    #[arg(long, value_name = "CARD")]
+    pub(crate) into: Option<PathBuf>,
     /// Also draw it: SVG files of Dice by patient, ROC, Bland-Altman and reliability
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plots: Option<PathBuf>,

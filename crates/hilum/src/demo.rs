@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &DemoArguments, progress: &Progress) -> Result<()> 
     let study = arguments.out.join("phantom");
     progress.report("making a phantom chest CT", 0.0);
     let written = phantom::write(&study, &PhantomOptions::default())?;
-    let network = LesionNetwork::new(models::load(None)?, threads)?;
+    let network = LesionNetwork::new(models::load_and_say(None, progress)?, threads)?;
     let report = arguments.out.join("report");
     let job = Job {
         input: &study.join("series"),

@@ -18,15 +18,25 @@ const BUILT_IN: [(&str, &[u8]); 1] = [(
     include_bytes!("../../../models/pneumonia-ct/weights.safetensors"),
 )];
 
-/// File name of a card in its folder.
+/// File name of a card in its folder, and of the same for people.
 const CARD: &str = "card.toml";
+const CARD_FOR_PEOPLE: &str = "CARD.md";
 
 /// A card with the bytes of its weights, not yet checked against one another.
 pub(crate) struct Entry {
     pub(crate) card: ModelCard,
     pub(crate) card_text: String,
     pub(crate) weights: Vec<u8>,
-    place: String,
+    place: Place,
+}
+
+/// Where a model of the registry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    BuiltIn,
+    Installed,
+    /// Installed under the name of a built-in one.
+    InsteadOfBuiltIn,
 }
 
 pub(crate) fn run(arguments: &ModelsArguments, progress: &Progress) -> Result<()> {
@@ -46,19 +56,48 @@ pub(crate) fn run(arguments: &ModelsArguments, progress: &Progress) -> Result<()
     }
 }
 
-/// The model of a card file, or the built-in one.
-pub(crate) fn load(card: Option<&Path>) -> Result<Model> {
-    let entry = match card {
-        Some(card) => from_file(card)?,
-        None => find(&built_in()?[0].card.name)?,
-    };
+/// The model of a card file or of a name in the registry, or the built-in one.
+pub(crate) fn load(model: Option<&Path>) -> Result<Model> {
+    let entry = entry(model)?;
     Ok(entry.card.with_weights(&entry.weights)?)
+}
+
+/// As [`load`], and says when an installed model stands in for the built-in one of its name.
+pub(crate) fn load_and_say(model: Option<&Path>, progress: &Progress) -> Result<Model> {
+    let entry = entry(model)?;
+    if entry.place == Place::InsteadOfBuiltIn {
+        let ModelCard { name, version, .. } = &entry.card;
+        progress.say(&format!("{name} {version} is an installed model that hides the built-in one of its name."));
+    }
+    Ok(entry.card.with_weights(&entry.weights)?)
+}
+
+fn entry(model: Option<&Path>) -> Result<Entry> {
+    match model {
+        None => find(&built_in()?[0].card.name),
+        Some(path) if path.is_file() => from_file(path),
+        Some(path) => match path.to_str().filter(|name| is_plain(name)).map(|name| (name, all())) {
+            None => from_file(path),
+            Some((name, all)) => {
+                let mut all = all?;
+                let names = all.keys().cloned().collect::<Vec<_>>().join(", ");
+                let absent =
+                    format!("there is neither a model card at {name} nor a model of that name; models: {names}");
+                all.remove(name).ok_or_else(|| WrongUsage(absent).into())
+            }
+        },
+    }
 }
 
 fn list() -> Result<()> {
     println!("{:<20} {:<10} {:<10} LICENCE", "NAME", "VERSION", "PLACE");
-    for entry in all()?.values() {
-        println!("{:<20} {:<10} {:<10} {}", entry.card.name, entry.card.version, entry.place, entry.card.licence);
+    for Entry { card, place, .. } in all()?.values() {
+        let (name, hides) = match place {
+            Place::BuiltIn => ("built-in", ""),
+            Place::Installed => ("installed", ""),
+            Place::InsteadOfBuiltIn => ("installed", "; hides the built-in model of this name"),
+        };
+        println!("{:<20} {:<10} {name:<10} {}{hides}", card.name, card.version, card.licence);
     }
     Ok(())
 }
@@ -88,8 +127,11 @@ fn import(card: &Path) -> Result<()> {
     entry.card.with_weights(&entry.weights)?;
     output::folder(&folder)?;
     output::write(&folder.join(file), &entry.weights)?;
-    output::write(&folder.join(CARD), entry.card_text.as_bytes())?;
+    write_card(&folder.join(CARD), &entry.card_text)?;
     println!("{name} is installed in {}", folder.display());
+    if built_in()?.iter().any(|own| own.card.name == name) {
+        println!("it hides the built-in model of its name: every command without --model uses it");
+    }
     Ok(())
 }
 
@@ -100,8 +142,9 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
     let config = evaluate::read_config(split)?;
     let layout = evaluate::layout(data)?;
     let upside_down = evaluate::upside_down(&config, data);
+    let prefix = evaluate::prefix(&config, data).unwrap_or_default();
     let limits = machine::limits();
-    let options = EvaluateOptions { threads, upside_down, limits, ..EvaluateOptions::default() };
+    let options = EvaluateOptions { threads, prefix, upside_down, limits, ..EvaluateOptions::default() };
     let report = |share| progress.report("measuring", share);
     let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &config.split, &options, &report)?;
     progress.finish();
@@ -113,8 +156,14 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
     let verdict = if int8.costs_nothing() { "the default from now on" } else { "not the default" };
     println!("change of the mean Dice by 8-bit convolutions: {changes}; {verdict}");
     let text = with_section(&entry.card_text, "int8", &toml::to_string(&BTreeMap::from([("int8", int8)]))?);
-    ModelCard::from_toml(&text)?;
-    output::write(card, text.as_bytes())
+    write_card(card, &text)
+}
+
+/// Writes a card that was changed, and the same for people beside it.
+pub(crate) fn write_card(path: &Path, text: &str) -> Result<()> {
+    let card = ModelCard::from_toml(text)?;
+    output::write(path, text.as_bytes())?;
+    output::write(&path.with_file_name(CARD_FOR_PEOPLE), card.to_markdown().as_bytes())
 }
 
 /// A TOML text with one of its tables replaced, or added at the end; all else stays as it was written.
@@ -139,7 +188,7 @@ fn export(name: &str, out: Option<&Path>, onnx: Option<&Path>) -> Result<()> {
     if let Some(out) = out {
         output::folder(out)?;
         output::write(&out.join(&entry.card.weights.file), &entry.weights)?;
-        output::write(&out.join(CARD), entry.card_text.as_bytes())?;
+        write_card(&out.join(CARD), &entry.card_text)?;
         println!("{}", out.join(CARD).display());
     }
     if let Some(file) = onnx {
@@ -163,7 +212,10 @@ fn all() -> Result<BTreeMap<String, Entry>> {
     for item in found {
         let card = item?.path().join(CARD);
         if card.is_file() {
-            let entry = from_file(&card)?;
+            let mut entry = from_file(&card)?;
+            if built_in()?.iter().any(|own| own.card.name == entry.card.name) {
+                entry.place = Place::InsteadOfBuiltIn;
+            }
             entries.insert(entry.card.name.clone(), entry);
         }
     }
@@ -173,7 +225,7 @@ fn all() -> Result<BTreeMap<String, Entry>> {
 fn built_in() -> Result<Vec<Entry>> {
     let entry = |(text, weights): &(&str, &[u8])| -> Result<Entry> {
         let card = ModelCard::from_toml(text)?;
-        Ok(Entry { card, card_text: (*text).to_owned(), weights: weights.to_vec(), place: "built-in".into() })
+        Ok(Entry { card, card_text: (*text).to_owned(), weights: weights.to_vec(), place: Place::BuiltIn })
     };
     BUILT_IN.iter().map(entry).collect()
 }
@@ -188,8 +240,11 @@ pub(crate) fn from_file(path: &Path) -> Result<Entry> {
         bail!("the card at {} names its weights by a path, not by a file name", path.display());
     }
     let file = path.with_file_name(&card.weights.file);
-    let weights = std::fs::read(&file).with_context(|| format!("no weights at {}", file.display()))?;
-    Ok(Entry { card, card_text, weights, place: "installed".into() })
+    if !file.is_file() {
+        return Err(WrongUsage(format!("there are no weights at {}", file.display())).into());
+    }
+    let weights = std::fs::read(&file).with_context(|| file.display().to_string())?;
+    Ok(Entry { card, card_text, weights, place: Place::Installed })
 }
 
 /// Whether a name from a card can be a file name in the registry without leaving it.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use hilum_nn::{ModelCard, Trust, Weights, sha256_hex};
-use hilum_train::{Evaluation, TrainConfig, measure_familiarity};
+use hilum_train::{Evaluation, measure_familiarity};
 
-use crate::models::{from_file, with_section};
+use crate::evaluate::read_config;
+use crate::models::{from_file, with_section, write_card};
 use crate::outcome::WrongUsage;
 use crate::progress::Progress;
 use crate::{machine, output, train};
@@ -23,8 +24,8 @@ pub(crate) fn run(
 ) -> Result<()> {
     let threads = machine::set_threads(threads)?;
     let trust = trust(evaluated, measured_on)?;
-    let text = std::fs::read_to_string(config).with_context(|| format!("no configuration at {}", config.display()))?;
-    let config = TrainConfig::from_toml(&text).with_context(|| config.display().to_string())?;
+    let config = read_config(config)?;
+    train::check_data(&config)?;
     let entry = from_file(card_path)?;
     let model = entry.card.clone().with_weights(&entry.weights)?;
     let temporary = tempfile::tempdir()?;
@@ -49,7 +50,7 @@ pub(crate) fn run(
     let file = card_path.with_file_name(&card.weights.file);
     card.with_weights(&weights)?;
     output::write(&file, &weights)?;
-    output::write(card_path, text.as_bytes())
+    write_card(card_path, &text)
 }
 
 /// What the evaluations say of volumes and slices.
@@ -57,7 +58,10 @@ fn trust(evaluated: &[PathBuf], measured_on: &str) -> Result<Trust> {
     let evaluations = evaluated
         .iter()
         .map(|path| {
-            let text = std::fs::read_to_string(path).with_context(|| format!("no evaluation at {}", path.display()))?;
+            if !path.is_file() {
+                return Err(WrongUsage(format!("there is no evaluation at {}", path.display())).into());
+            }
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
             serde_json::from_str::<Evaluation>(&text).with_context(|| path.display().to_string())
         })
         .collect::<Result<Vec<_>>>()?;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use hilum_train::{RunOptions, TrainConfig};
+use anyhow::Result;
+use hilum_train::{Program, RunOptions, TrainConfig};
 
 use crate::arguments::TrainArguments;
+use crate::evaluate::read_config;
 use crate::outcome::WrongUsage;
 use crate::progress::Progress;
 use crate::{machine, output};
@@ -20,20 +21,27 @@ const REHEARSED_BATCHES: u64 = 50;
 pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()> {
     start_again_with_kept_memory();
     machine::set_threads(arguments.threads)?;
-    if !arguments.config.is_file() {
-        return Err(WrongUsage(format!("there is no configuration at {}", arguments.config.display())).into());
-    }
-    let text = std::fs::read_to_string(&arguments.config)
-        .with_context(|| format!("no configuration at {}", arguments.config.display()))?;
-    let mut config = TrainConfig::from_toml(&text).with_context(|| arguments.config.display().to_string())?;
+    let mut config = read_config(&arguments.config)?;
+    check_data(&config)?;
     if let (Some(start), Some(folder)) = (&mut config.start, arguments.config.parent()) {
         start.from = folder.join(&start.from);
     }
     if let Some(fold) = arguments.fold {
         config = config.fold(fold, &data_root(), &machine::limits())?;
     }
+    // A run that goes on has taken over what it started from.
+    let is_new = config.split.folds.is_none() && !arguments.out.join(hilum_train::CHECKPOINT).is_file();
+    if let Some(start) = config.start.as_ref().filter(|start| is_new && !start.from.is_file()) {
+        return Err(WrongUsage(format!("there is no model to start from at {}", start.from.display())).into());
+    }
     output::folder(&arguments.out)?;
+    let software = machine::software();
     let options = RunOptions {
+        program: Program {
+            name: format!("{} {}", software.name, software.version),
+            commit: software.commit,
+            now: Some(machine::now()),
+        },
         device: arguments.device,
         cards: arguments.cards,
         arithmetic: arguments.arithmetic,
@@ -80,6 +88,19 @@ fn start_again_with_kept_memory() {
         use std::os::unix::process::CommandExt;
         let (name, value) = KEEP_MEMORY;
         let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(name, value).exec();
+    }
+}
+
+/// Refuses a configuration whose folders of data are not there.
+pub(crate) fn check_data(config: &TrainConfig) -> Result<()> {
+    let folders = config.data.iter().map(|source| data_root().join(&source.folder));
+    match folders.into_iter().find(|folder| !folder.is_dir()) {
+        None => Ok(()),
+        Some(folder) => Err(WrongUsage(format!(
+            "there is no folder of data at {}; relative folders are below $HILUM_DATA, or ../shared/data where that is not set",
+            folder.display()
+        ))
+        .into()),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Splits, augmentation, and the real data sets where they are at hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hilum_dicom::{
     Algorithm, CtSeriesDescription, Device, LabelSet, Limits, Moment, Origin, ResultContext, Segment,
-    SegmentationTitle, Source, binary_segmentation, codes, load, scan, write_ct_series,
+    SegmentationTitle, Source, binary_segmentation, codes, load,
+    nifti::{self, Compression},
+    scan, write_ct_series,
 };
 use hilum_train::{Augmentation, Known, Layout, Reading, Side, Slice, Split, TrainConfig, TrainError, example, read};
 use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
@@ -40,6 +42,8 @@ fn a_configuration_with_leakage_or_a_wrong_size_is_refused() {
         ("size = 256", "size = 250", "multiple of 16"),
         (r#"dims = "two""#, r#"dims = "three""#, "slices must be a multiple of 16"),
         ("batch = 8", "batch = 8\nbatches = 9", "batches"),
+        ("part = \"learned from all 50 pictures\"", "", "neither `part` nor `folder`"),
+        ("part = \"learned from all 50 pictures\"", "folder = \"elsewhere\"", "no [[data]] elsewhere"),
     ] {
         let error = TrainConfig::from_toml(&text.replace(from, to)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -64,6 +68,7 @@ fn slice(width: usize, height: usize) -> Slice {
         pixel: 1.0,
         whole: true,
         spacing_mm: None,
+        scanner: None,
     }
 }
 
@@ -107,6 +112,82 @@ fn the_synthetic_set_is_read_as_written() {
     std::fs::remove_file(folder.path().join("covid/0003.png")).unwrap();
     let error = read(Layout::Covid19CtSeg, folder.path(), &reading(""), &Limits::default()).unwrap_err().to_string();
     assert!(error.contains("0003.png"), "{error}");
+}
+
+/// A grey PNG of 4 × 2 pixels.
+fn save(path: &Path, pixels: [u8; 8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), 4, 2);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+}
+
+#[test]
+fn picture_pairs_are_read_by_patient_scan_and_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, image: [u8; 8], mask: [u8; 8]| {
+        save(&folder.path().join("images").join(name), image);
+        save(&folder.path().join("masks").join(name), mask);
+    };
+    // Of p1 two scans, one with consolidation; slice 10 comes after slice 9.
+    write("p1_a_9.png", [1; 8], [0, 1, 2, 3, 0, 0, 0, 0]);
+    write("p1_a_10.png", [2; 8], [0; 8]);
+    write("p1_b_1.png", [3; 8], [1; 8]);
+    write("p2.png", [4; 8], [2; 8]);
+    std::fs::write(folder.path().join("images/Thumbs.db"), "nothing to learn from").unwrap();
+    assert_eq!(Layout::of(folder.path()), Some(Layout::PngPairs));
+    let read_all = || read(Layout::PngPairs, folder.path(), &reading("own-"), &Limits::default());
+    let slices = read_all().unwrap();
+    let seen: Vec<_> = slices.iter().map(|s| (s.patient.as_str(), s.volume.as_str(), s.index, s.image[0])).collect();
+    let expected = [
+        ("own-p1", "own-p1_a", 0, 1),
+        ("own-p1", "own-p1_a", 1, 2),
+        ("own-p1", "own-p1_b", 0, 3),
+        ("own-p2", "own-p2", 0, 4),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(slices[0].labels, [0, 1, 3, 7, 0, 0, 0, 0]);
+    let known = slices.iter().map(|slice| slice.known.consolidation).collect::<Vec<_>>();
+    assert_eq!(known, [true, true, false, false], "what has no 3 need not tell consolidation");
+    assert_eq!((slices[0].pixel, slices[0].whole), (64.0, true), "four pixels are a whole chest");
+
+    write("p2.png", [4; 8], [255; 8]);
+    let error = read_all().unwrap_err().to_string();
+    assert!(error.contains("p2.png") && error.contains("label 255"), "{error}");
+    std::fs::remove_file(folder.path().join("masks/p2.png")).unwrap();
+    assert!(read_all().unwrap_err().to_string().contains("masks/p2.png"));
+}
+
+#[test]
+fn labels_of_nifti_pairs_tell_consolidation() {
+    let folder = tempfile::tempdir().unwrap();
+    let grid = Geometry::axial([1, 2, 2], PatientPoint([0.0; 3]), [1.0; 3]).unwrap();
+    let file = |kind: &str| std::fs::File::create(folder.path().join(format!("a_{kind}.nii.gz"))).unwrap();
+    nifti::write_volume(&Volume::filled(grid.clone(), 9_i16), file("image"), Compression::Gzip).unwrap();
+    let read_with = |labels: [u8; 4]| {
+        let labels = LabelMap::new(Volume::new(grid.clone(), labels.to_vec()).unwrap());
+        nifti::write_labels(&labels, file("labels"), Compression::Gzip).unwrap();
+        read(Layout::NiftiPairs, folder.path(), &reading(""), &Limits::default())
+    };
+    let slices = read_with([0, 1, 2, 3]).unwrap();
+    assert_eq!(slices[0].labels, [0, 1, 3, 7]);
+    assert_eq!(slices[0].known, Known { lung: true, consolidation: true });
+    assert!(!read_with([0, 1, 2, 2]).unwrap()[0].known.consolidation);
+    assert!(read_with([0, 1, 2, 4]).unwrap_err().to_string().contains("label 4"));
+}
+
+#[test]
+fn a_folder_of_no_layout_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("letters/2026");
+    std::fs::create_dir_all(&deep).unwrap();
+    std::fs::write(deep.join("letter.txt"), [0; 200]).unwrap();
+    assert_eq!(Layout::of(folder.path()), None);
+    assert_eq!(Layout::of(&folder.path().join("absent")), None);
+    let mut bytes = [0; 200];
+    bytes[128..132].copy_from_slice(b"DICM");
+    std::fs::write(deep.join("image"), bytes).unwrap();
+    assert_eq!(Layout::of(folder.path()), Some(Layout::DicomSeg));
 }
 
 fn reading(prefix: &str) -> Reading {

@@ -6,7 +6,7 @@ use std::path::Path;
 use hilum_dicom::Limits;
 use hilum_train::{
     EvaluateOptions, Folds, Loss, Method, Progress, RunOptions, Side, Start, TrainConfig, TrainError, Validation,
-    compare, comparison_table, cross_validate, evaluate, read_model, run,
+    compare, comparison_table, cross_validate, evaluate, read_model, rehearse, run,
 };
 
 use crate::synthetic;
@@ -15,7 +15,9 @@ use crate::synthetic;
 fn the_loss_falls_and_the_model_finds_lungs_of_a_patient_it_never_saw() {
     let folder = tempfile::tempdir().unwrap();
     synthetic::write(&folder.path().join("synthetic"), 6);
-    let config = synthetic::config(120);
+    let mut config = synthetic::config(120);
+    let data = &mut config.card.data[0];
+    (data.part, data.folder) = (None, Some("synthetic".into()));
     let mut losses = Vec::new();
     let run_dir = folder.path().join("run");
     let summary =
@@ -40,6 +42,18 @@ fn the_loss_falls_and_the_model_finds_lungs_of_a_patient_it_never_saw() {
     assert!(lung.dice > 0.85, "{}", result.table());
     assert!(lung.surface_dice.unwrap() > 0.9, "{}", result.table());
     assert_eq!(result.patients[0].channels.len(), 2, "consolidation is not known in this layout");
+    assert_eq!(model.card.data[0].part, "learned from 5 patients; held out: p5");
+    assert_eq!(std::fs::read_to_string(run_dir.join("CARD.md")).unwrap(), model.card.to_markdown());
+    let settings = std::fs::read_to_string(run_dir.join("config.toml")).unwrap();
+    assert_eq!(TrainConfig::from_toml(&settings).unwrap(), config, "as it was given");
+
+    let (key, results) = result.card_results();
+    assert_eq!(key, "synthetic");
+    assert_eq!(results["weights_sha256"].as_str(), Some(model.card.weights.sha256.as_str()));
+    let of_lung = results["lung"].as_table().unwrap();
+    assert!((of_lung["dice_mean"].as_float().unwrap() - lung.dice).abs() < 1e-4);
+    assert_eq!(of_lung["dice_of_patient"]["p5"], of_lung["dice_mean"]);
+    assert_eq!(results["subgroups"]["lesion_large"]["patients"].as_integer(), Some(1), "{results}");
     let curve = std::fs::read_to_string(run_dir.join("curve.csv")).unwrap();
     assert_eq!(curve.lines().count(), 121);
     let picture = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(run_dir.join("curve.png")).unwrap()));
@@ -101,7 +115,11 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
         own
     });
     assert_eq!(TrainConfig::from_toml(&settings).unwrap(), config);
-    assert!(origin.contains("data_sha256"), "{origin}");
+    let origin: serde_json::Value = serde_json::from_str(&origin).unwrap();
+    assert_eq!(origin["data"], serde_json::json!(["synthetic"]));
+    assert_eq!(origin["data_sha256"].as_array().unwrap().len(), 1);
+    assert!(origin["rustc"].as_str().unwrap().starts_with("rustc "), "{origin}");
+    assert!(origin["burn"].is_string() && origin["started"].is_null(), "{origin}");
 
     let mut other = config.clone();
     other.seed += 1;
@@ -143,6 +161,17 @@ fn a_network_that_starts_from_another_is_ahead() {
     run(&synthetic::config(60), folder.path(), &first, &RunOptions::default(), &mut |_| ()).unwrap();
     let mut config = synthetic::config(3);
     config.optimizer.method = Method::Sgd;
+    let rehearsed = |from: &Path| {
+        let config = TrainConfig { start: Some(Start { from: from.into(), ..Start::default() }), ..config.clone() };
+        rehearse(&config, folder.path(), &folder.path().join("rehearsal"), &RunOptions::default(), 1)
+    };
+    rehearsed(&first.join("card.toml")).unwrap();
+    assert!(rehearsed(&first.join("nosuch.toml")).unwrap_err().to_string().contains("nosuch.toml"));
+    let foreign = folder.path().join("foreign.safetensors");
+    let mut weights = hilum_nn::Weights::new();
+    weights.insert("layer", vec![1], vec![0.0]);
+    std::fs::write(&foreign, weights.to_safetensors()).unwrap();
+    assert!(rehearsed(&foreign).unwrap_err().to_string().contains("nothing in it fits"));
     let loss_of = |config: &TrainConfig, name: &str| {
         let mut losses = Vec::new();
         let run_dir = folder.path().join(name);

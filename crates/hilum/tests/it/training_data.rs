@@ -11,7 +11,7 @@ use hilum_dicom::{
 };
 use hilum_volume::{LabelMap, Volume};
 
-use crate::{hilum_ok, text};
+use crate::{hilum, hilum_ok, json, text};
 
 /// A patient's folder: a JPEG-LS series of three slices and a segmentation of it.
 fn patient(folder: &Path) {
@@ -85,6 +85,21 @@ fn training_evaluating_and_quantising_unpack_in_workers() {
     hilum_ok(&["models", "export", "pneumonia-ct", "--out", text(&model)]);
     let (out, card) = (folder.path().join("run"), model.join("card.toml"));
 
+    let refusals = [
+        (vec!["evaluate", text(&data), "--split", "nosuch.toml"], "nosuch.toml"),
+        (vec!["evaluate", text(&data), "--folds", "nosuch"], "nosuch"),
+        (vec!["evaluate", text(&data), "--folds", "nosuch", "--into", text(&model)], "--into"),
+        (vec!["evaluate", text(&data), "--folds", "nosuch", "--precision", "f32"], "--precision"),
+        (vec!["evaluate", text(folder.path()), "--model", "nosuch"], "a model of that name"),
+        (vec!["models", "quantise", text(&card), "--data", "nosuch", "--split", text(&config)], "nosuch"),
+    ];
+    for (arguments, expected) in refusals {
+        let output = hilum(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+
     let (config, data, out, card) = (text(&config), text(&data), text(&out), text(&card));
     for (arguments, must_succeed) in [
         (vec!["evaluate", data, "--quiet"], true),
@@ -97,4 +112,133 @@ fn training_evaluating_and_quantising_unpack_in_workers() {
         assert!(output.status.success() || !must_succeed, "{arguments:?}: {said}");
         assert!(seen, "{arguments:?} started no worker: {said}");
     }
+}
+
+/// Pictures of two patients: a chest with lungs and, in the second, a lesion.
+fn pictures(folder: &Path) {
+    for kind in ["images", "masks"] {
+        std::fs::create_dir_all(folder.join(kind)).unwrap();
+    }
+    for (name, ill) in [("p1_1.png", false), ("p2_1.png", true)] {
+        let inside = |i: usize, x: i32, radius: i32| {
+            let (dy, dx) = (i as i32 / 64 - 32, i as i32 % 64 - x);
+            dy * dy + dx * dx < radius * radius
+        };
+        let label = |i: usize| -> u8 {
+            match () {
+                () if ill && inside(i, 20, 4) => 2,
+                () if inside(i, 20, 9) || inside(i, 44, 9) => 1,
+                () => 0,
+            }
+        };
+        let grey = |i: usize| -> u8 {
+            match label(i) {
+                1 => 40,
+                2 => 120,
+                _ if inside(i, 32, 30) => 190,
+                _ => 0,
+            }
+        };
+        for (kind, value) in [("images", &grey as &dyn Fn(usize) -> u8), ("masks", &label)] {
+            let file = std::fs::File::create(folder.join(kind).join(name)).unwrap();
+            let mut encoder = png::Encoder::new(file, 64, 64);
+            encoder.set_color(png::ColorType::Grayscale);
+            let pixels: Vec<u8> = (0..64 * 64).map(value).collect();
+            encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_was_measured_goes_into_the_card_of_the_measured_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, model) = (folder.path().join("our-pictures"), folder.path().join("model"));
+    pictures(&data);
+    hilum_ok(&["models", "export", "pneumonia-ct", "--out", text(&model)]);
+    let (card, page) = (model.join("card.toml"), model.join("CARD.md"));
+    assert!(std::fs::read_to_string(&page).unwrap().starts_with("# pneumonia-ct "));
+    let out = folder.path().join("out.json");
+    hilum_ok(&["evaluate", text(&data), "--quiet", "--into", text(&card), "--out", text(&out)]);
+    let written = std::fs::read_to_string(&card).unwrap();
+    assert!(written.contains("[results.our_pictures.lung]") && written.contains("[results.medseg_volume_9.lung]"));
+    assert!(written.contains("[results.our_pictures.subgroups.lesion_large"), "{written}");
+    assert!(std::fs::read_to_string(&page).unwrap().contains("### our pictures"));
+    let evaluation = json(&out);
+    assert_eq!(evaluation["patients"].as_array().unwrap().len(), 2);
+    assert_eq!(evaluation["subgroups"][0]["name"], "lesion_large");
+
+    // The same weights with another threshold would have other results.
+    std::fs::write(&card, written.replacen("threshold = 0.3", "threshold = 0.4", 1)).unwrap();
+    let output = hilum(&["evaluate", text(&data), "--quiet", "--into", text(&card)]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("the card of another model"), "{said}");
+}
+
+#[test]
+fn options_that_nothing_heeds_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("slice_labels.csv"), "").unwrap();
+    for option in [&["--mirror"][..], &["--plots", "p"], &["--against", "a"], &["--split", "s"], &["--into", "c"]] {
+        let output = hilum(&[&["evaluate", text(folder.path())], option].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{option:?}: {said}");
+        assert!(said.contains(&format!("{} cannot be heeded", option[0])), "{said}");
+    }
+    std::fs::remove_file(folder.path().join("slice_labels.csv")).unwrap();
+    let output = hilum(&["evaluate", text(folder.path())]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("masks/NAME.png") && said.contains("NAME_labels.nii.gz"), "{said}");
+}
+
+#[test]
+fn training_names_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = include_str!("../../../../models/pneumonia-ct/train.toml");
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, own).unwrap();
+    let train = |config: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hilum"));
+        let out = folder.path().join("run");
+        command.args(["train", text(config), "--out", text(&out), "--rehearse", "--quiet"]);
+        let output = command.env("HILUM_DATA", folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = train(&config);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("covid19-ct-seg-20") && said.contains("HILUM_DATA"), "{said}");
+    for name in ["covid19-ct-seg-20", "medseg-9", "covid-semiseg-50"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    std::fs::write(&config, own.replacen("[split]", "[start]\nfrom = \"nosuch.toml\"\n\n[split]", 1)).unwrap();
+    let (code, said) = train(&config);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("nosuch.toml"), "{said}");
+}
+
+#[test]
+fn an_imported_model_goes_by_its_name_and_says_whom_it_hides() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, model, installed) =
+        (folder.path().join("pictures"), folder.path().join("model"), folder.path().join("installed"));
+    pictures(&data);
+    hilum_ok(&["models", "export", "pneumonia-ct", "--out", text(&model)]);
+    let there = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hilum"));
+        let output = command.args(arguments).env("HILUM_MODELS", &installed).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert!(output.status.success(), "{arguments:?}: {}", said[1]);
+        said
+    };
+    let card = model.join("card.toml");
+    assert!(there(&["models", "import", text(&card)])[0].contains("hides the built-in model"));
+    assert!(there(&["models", "list"])[0].contains("hides the built-in model"));
+    assert!(there(&["evaluate", text(&data)])[1].contains("hides the built-in one"));
+    let own = std::fs::read_to_string(&card).unwrap().replacen("name = \"pneumonia-ct\"", "name = \"ours\"", 1);
+    std::fs::write(&card, own).unwrap();
+    assert!(!there(&["models", "import", text(&card)])[0].contains("hides"));
+    assert!(installed.join("ours/CARD.md").is_file());
+    let [table, said] = there(&["evaluate", text(&data), "--model", "ours"]);
+    assert!(table.starts_with("ours ") && !said.contains("hides"), "{table}{said}");
 }
