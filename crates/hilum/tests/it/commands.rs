@@ -102,8 +102,8 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn a_path_that_is_not_there_is_wrong_usage() {
-    let folder = tempfile::tempdir().unwrap();
-    let (nowhere, out) = (folder.path().join("nowhere"), folder.path().join("out"));
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (nowhere, out) = (folder.path().join("nowhere"), elsewhere.path().join("out"));
     let (nowhere, nifti, key) = (text(&nowhere), folder.path().join("out.nii"), folder.path().join("no/key.json"));
     let here = text(folder.path());
     for arguments in [
