@@ -1,5 +1,5 @@
-//! Data sets of pictures (PNG, JPEG) to train on. The first byte chooses the layout: COVID-SemiSeg, or COVID-19-CT-Seg with its
-//! table of slices.
+//! Data sets of pictures (PNG, JPEG) to train on. The first byte chooses the layout: COVID-SemiSeg, COVID-19-CT-Seg with its
+//! table of slices, or pairs of pictures, of which there are two files.
 #![no_main]
 
 use std::path::Path;
@@ -12,9 +12,10 @@ const TABLE: &[u8] = b"slice,volume,patient_group\n0001,v,p\n";
 
 fuzz_target!(|data: &[u8]| {
     let Some((layout, rest)) = data.split_first() else { return };
-    let (layout, places) = match layout % 2 {
-        0 => (Layout::CovidSemiSeg, ["Imgs/1.jpg", "GT_lesion/1.png", "GT_multiclass/1.png"]),
-        _ => (Layout::Covid19CtSeg, ["ct/0001.png", "lungs/0001.png", "covid/0001.png"]),
+    let (layout, places) = match layout % 3 {
+        0 => (Layout::CovidSemiSeg, &["Imgs/1.jpg", "GT_lesion/1.png", "GT_multiclass/1.png"][..]),
+        1 => (Layout::Covid19CtSeg, &["ct/0001.png", "lungs/0001.png", "covid/0001.png"][..]),
+        _ => (Layout::PngPairs, &["images/p_1.png", "masks/p_1.png"][..]),
     };
     let files = hilum_fuzz::files(rest);
     if files.len() != places.len() {
@@ -30,7 +31,8 @@ fuzz_target!(|data: &[u8]| {
         std::fs::write(path, file).expect("a file");
     }
     std::fs::write(folder.join("volumes.csv"), TABLE).expect("a file");
-    let reading = Reading { prefix: String::new(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4 };
+    let reading =
+        Reading { prefix: String::new(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4, upside_down: Vec::new() };
     if let Ok(slices) = read(layout, &folder, &reading, &Limits::default()) {
         for slice in slices {
             assert_eq!(slice.image.len(), slice.width * slice.height);

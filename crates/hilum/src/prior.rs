@@ -32,8 +32,8 @@ pub(crate) fn other_patient(current: &StudyFacts, priors: &[PathBuf]) -> Option<
     let patient = current.patient_key.as_ref()?;
     priors.iter().enumerate().find_map(|(index, prior)| {
         let other = |key: String| key != *patient;
-        let of_reports = || reports_alone(prior).is_some_and(|all| all.into_iter().any(|r| other(r.patient_key)));
-        (facts(prior).patient_key.is_some_and(other) || of_reports()).then(|| {
+        let of_reports = || reports_alone(prior).is_some_and(|all| all.into_iter().any(|r| r.patient_key != *patient));
+        facts(prior).patient_key.map_or_else(of_reports, other).then(|| {
             format!(
                 "Earlier study {} has another Patient ID or name than this study. If both are of the same patient all the same, \
                  say --other-patient-id.",
@@ -93,9 +93,17 @@ pub(crate) fn compare(
     let mut objects = Vec::new();
     let mut remarks = Vec::new();
     for (index, prior) in priors.iter().enumerate() {
-        if let Some(reports) = reports_alone(prior) {
-            match numbers(&reports, current.facts.date.as_deref()) {
-                Ok((study, object)) => {
+        let read = if is_result(prior) { read_back(prior) } else { read_again(prior, network, progress)? };
+        match read {
+            Ok(Earlier { study, object, remark }) => {
+                earlier.push(study);
+                objects.extend(object);
+                remarks.extend(remark);
+            }
+            Err(reason) => match reports_alone(prior).map(|reports| numbers(&reports, current.facts.date.as_deref())) {
+                None => remarks.push(unusable(index, &reason)),
+                Some(Err(reason)) => remarks.push(unusable(index, &reason)),
+                Some(Ok((study, object))) => {
                     reported.push(study);
                     objects.extend(object);
                     let text = format!(
@@ -105,18 +113,7 @@ pub(crate) fn compare(
                     );
                     remarks.push(Note::new("earlier-from-report", Severity::Warning, text));
                 }
-                Err(reason) => remarks.push(unusable(index, &reason)),
-            }
-            continue;
-        }
-        let read = if is_result(prior) { read_back(prior) } else { read_again(prior, network, progress)? };
-        match read {
-            Ok(Earlier { study, object, remark }) => {
-                earlier.push(study);
-                objects.extend(object);
-                remarks.extend(remark);
-            }
-            Err(reason) => remarks.push(unusable(index, &reason)),
+            },
         }
     }
     progress.report("comparing with the earlier study", 0.0);
