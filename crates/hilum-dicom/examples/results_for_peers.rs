@@ -76,7 +76,12 @@ fn write_case(folder: &Path, axes: [[f64; 3]; 3], name: &str) -> Result<(), Box<
             }
         }
     }
-    let described = CtSeriesDescription { seed: format!("peers {name}"), ..CtSeriesDescription::default() };
+    // What is looked for in de-identified objects stands nowhere else in them, as the kernel's name would.
+    let described = CtSeriesDescription {
+        seed: format!("peers {name}"),
+        patient_id: "PEERS-1".into(),
+        ..CtSeriesDescription::default()
+    };
     let images = ct_images(&ct, &described).collect::<Result<Vec<_>, _>>()?;
     let mut files: Vec<Vec<u8>> = images
         .into_iter()
