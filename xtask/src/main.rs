@@ -6,6 +6,7 @@ mod fuzz_seeds;
 mod onnx;
 mod peers;
 mod python;
+mod retrain;
 mod special;
 mod tidy;
 mod transfer;
@@ -45,6 +46,8 @@ enum Task {
     Bench(bench::BenchArguments),
     /// The parsers of foreign bytes under libFuzzer. Takes a nightly toolchain if there is one, and builds cargo-fuzz if there is none.
     Fuzz(fuzz::FuzzArguments),
+    /// The committed model anew from the data sets, with the five networks of other patients that its card is measured by: hours.
+    Retrain(retrain::RetrainArguments),
     /// What starting from another model is worth, by the number of cases; writes docs/transfer.md. About an hour on two cores.
     Transfer(transfer::TransferArguments),
 }
@@ -76,6 +79,7 @@ fn main() -> Result<()> {
         Task::Arm => special::arm(&root)?,
         Task::Bench(arguments) => bench::bench(&root, arguments)?,
         Task::Fuzz(arguments) => fuzz::fuzz(&root, &arguments)?,
+        Task::Retrain(arguments) => retrain::retrain(&root, &arguments)?,
         Task::Transfer(arguments) => transfer::transfer(&root, &arguments)?,
     }
     eprintln!("done in {:.0} s", started.elapsed().as_secs_f64());

@@ -6,6 +6,7 @@
 
 use dicom_dictionary_std::{tags, uids};
 use hilum_volume::{LabelMap, Volume};
+use rayon::prelude::*;
 
 use crate::attributes::Attributes;
 use crate::code::{checked_code_string, checked_text};
@@ -69,17 +70,17 @@ pub fn binary_segmentation(
 ) -> Result<Segmentation, Error> {
     let origin = context.origin;
     let pixels = pixels_of_slice(origin);
+    let maps = Maps::of(segments, pixels);
     let mut bits = BitPixels::default();
     let (mut frames, mut items, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-    for (segment, LabelSet { map, labels }) in segments {
-        check_grid(origin, map.geometry())?;
-        let mut belongs = [false; 256];
-        labels.iter().for_each(|l| belongs[usize::from(*l)] = true);
+    for (segment, set) in segments {
+        check_grid(origin, set.map.geometry())?;
+        let belongs = set.table();
         let number = next_number(items.len())?;
         let before = frames.len();
-        for (slice, values) in map.labels().data().chunks_exact(pixels).enumerate() {
-            if values.iter().any(|l| belongs[usize::from(*l)]) {
-                bits.extend(values.iter().map(|l| belongs[usize::from(*l)]));
+        for (slice, values) in set.map.labels().data().chunks_exact(pixels).enumerate() {
+            if maps.holds(set, slice) {
+                bits.extend(values, &belongs);
                 frames.push(Frame { slice, segment: Some(number) });
             }
         }
@@ -91,7 +92,7 @@ pub fn binary_segmentation(
     }
     let mut content = Attributes::default();
     content.text(tags::SEGMENTATION_TYPE, "BINARY");
-    content.text(tags::SEGMENTS_OVERLAP, if overlap(segments) { "YES" } else { "NO" });
+    content.text(tags::SEGMENTS_OVERLAP, if maps.overlap(segments) { "YES" } else { "NO" });
     let stored = Stored { bits: 1, pixels: bits.bytes };
     let file = file(context, title, SEGMENTATION, content, items, &frames, stored)?;
     Ok(Segmentation { file, numbers, frames: frames.len() })
@@ -211,14 +212,81 @@ struct BitPixels {
 }
 
 impl BitPixels {
-    fn extend(&mut self, bits: impl Iterator<Item = bool>) {
-        for bit in bits {
-            if self.used == 0 {
-                self.bytes.push(0);
-            }
-            *self.bytes.last_mut().expect("a byte was begun") |= u8::from(bit) << self.used;
-            self.used = (self.used + 1) % 8;
+    /// Adds one bit per voxel: whether its label `belongs`.
+    fn extend(&mut self, labels: &[u8], belongs: &[bool; 256]) {
+        let bit = |label: &u8| u8::from(belongs[usize::from(*label)]);
+        // Up to the next whole byte, whole bytes, and what remains.
+        let (first, labels) = labels.split_at(labels.len().min((8 - self.used as usize) % 8));
+        first.iter().for_each(|label| self.push(bit(label)));
+        let (eights, last) = labels.as_chunks::<8>();
+        self.bytes.extend(eights.iter().map(|eight| eight.iter().rev().fold(0, |byte, label| byte << 1 | bit(label))));
+        last.iter().for_each(|label| self.push(bit(label)));
+    }
+
+    fn push(&mut self, bit: u8) {
+        if self.used == 0 {
+            self.bytes.push(0);
         }
+        *self.bytes.last_mut().expect("a byte was begun") |= bit << self.used;
+        self.used = (self.used + 1) % 8;
+    }
+}
+
+impl LabelSet<'_> {
+    /// For each label, whether it belongs.
+    fn table(&self) -> [bool; 256] {
+        let mut belongs = [false; 256];
+        self.labels.iter().for_each(|label| belongs[usize::from(*label)] = true);
+        belongs
+    }
+}
+
+/// The maps of a segmentation, each once, with the labels that occur in each of their slices: there may be many segments, and
+/// most are in few slices.
+struct Maps<'a> {
+    present: Vec<(&'a LabelMap, Vec<[bool; 256]>)>,
+}
+
+impl<'a> Maps<'a> {
+    fn of(segments: &[(Segment, LabelSet<'a>)], pixels: usize) -> Self {
+        let mut present: Vec<(&LabelMap, Vec<[bool; 256]>)> = Vec::new();
+        for (_, LabelSet { map, .. }) in segments {
+            if present.iter().all(|(known, _)| !std::ptr::eq(*known, *map)) {
+                let slices = map.labels().data().par_chunks_exact(pixels.max(1));
+                let labels_of = |values: &[u8]| {
+                    let mut present = [false; 256];
+                    values.iter().for_each(|label| present[usize::from(*label)] = true);
+                    present
+                };
+                present.push((map, slices.map(labels_of).collect()));
+            }
+        }
+        Self { present }
+    }
+
+    /// Whether a voxel of `slice` belongs to `set`.
+    fn holds(&self, set: &LabelSet<'_>, slice: usize) -> bool {
+        let (_, slices) =
+            self.present.iter().find(|(map, _)| std::ptr::eq(*map, set.map)).expect("every map was looked at");
+        set.labels.iter().any(|label| slices[slice][usize::from(*label)])
+    }
+
+    /// Whether a voxel belongs to two of the segments. All maps are of one shape.
+    fn overlap(&self, segments: &[(Segment, LabelSet<'_>)]) -> bool {
+        // For each map and label, the number of segments it belongs to.
+        let counts = |map: &LabelMap| {
+            let sets = segments.iter().map(|(_, set)| set).filter(|set| std::ptr::eq(set.map, map));
+            sets.map(LabelSet::table).fold([0_u32; 256], |counts, belongs| {
+                std::array::from_fn(|label| counts[label] + u32::from(belongs[label]))
+            })
+        };
+        let counted: Vec<(&[u8], [u32; 256])> =
+            self.present.iter().map(|(map, _)| (map.labels().data(), counts(map))).collect();
+        let Some((first, _)) = counted.first() else { return false };
+        (0..first.len())
+            .into_par_iter()
+            .with_min_len(1 << 16)
+            .any(|voxel| counted.iter().map(|(labels, counts)| counts[usize::from(labels[voxel])]).sum::<u32>() > 1)
     }
 }
 
@@ -236,28 +304,6 @@ fn check_grid(origin: &Origin, grid: &hilum_volume::Geometry) -> Result<(), Erro
 
 fn next_number(segments: usize) -> Result<u16, Error> {
     u16::try_from(segments + 1).map_err(|_| Error::Unwritable("there are at most 65 535 segments".into()))
-}
-
-/// Whether a voxel belongs to two segments.
-fn overlap(segments: &[(Segment, LabelSet<'_>)]) -> bool {
-    let Some((_, first)) = segments.first() else { return false };
-    // Within one map, segments meet only if they share a label; across maps it is counted.
-    if segments.iter().all(|(_, set)| std::ptr::eq(set.map, first.map)) {
-        let mut all: Vec<u8> = segments.iter().flat_map(|(_, set)| set.labels).copied().collect();
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        return all.len() < count;
-    }
-    let mut seen = vec![false; first.map.labels().data().len()];
-    segments.iter().any(|(_, set)| {
-        set.map.labels().data().iter().zip(&mut seen).fold(false, |met, (label, seen)| {
-            let here = set.labels.contains(label);
-            let twice = here && *seen;
-            *seen |= here;
-            met | twice
-        })
-    })
 }
 
 /// The segment of what is nothing, numbered 0 as the padding value is.

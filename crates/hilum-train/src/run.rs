@@ -231,7 +231,7 @@ fn run_with(
     let (device, arithmetic) = (options.device, options.arithmetic);
     let learning = Learning { loss: &config.loss, frozen: &frozen, device, card: 0, arithmetic };
     let started = Instant::now();
-    let before_s = state.elapsed_s;
+    let (before_s, step_before) = (state.elapsed_s, state.step);
     let mut saved_s = state.elapsed_s;
     let batches = state.step * parts as u64..schedule.max_steps * parts as u64;
     std::thread::scope(|scope| {
@@ -293,7 +293,10 @@ fn run_with(
         }
         Ok(())
     })?;
-    files.save(&state)?;
+    // What was through already keeps its card, into which results may have been written since.
+    if state.step > step_before || !run_dir.join("card.toml").is_file() {
+        files.save(&state)?;
+    }
     Ok(files.summary(&state))
 }
 

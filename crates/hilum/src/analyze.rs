@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use hilum_dicom::{Origin, Refusal, Source, nifti};
 use hilum_findings::{Findings, RefusalInput, Series};
 use hilum_lung::{
-    Analysis, AnalysisError, LesionNetwork, PRODUCT, ReadStudy, Study, StudyFacts, analyze_with, kept_ct,
+    Analysis, AnalysisError, FollowUpMaps, LesionNetwork, PRODUCT, ReadStudy, Study, StudyFacts, analyze_with, kept_ct,
 };
 use hilum_report::{FollowUpImages, Images, Language, ReportInput, Subject, write_report};
+use hilum_volume::{LabelMap, Volume};
 
 use crate::arguments::AnalyzeArguments;
 use crate::dicom_results::ResultArguments;
@@ -77,7 +78,7 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
             reason,
         });
         let sentence = findings.quality.reasons[0].text.clone();
-        write_files(out, &mut findings, None, language, started)?;
+        write_files(out, &mut findings, None, || Ok(()), language, started)?;
         progress.finish();
         Err(Refused(sentence).into())
     };
@@ -115,18 +116,6 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
     };
     let mut findings = findings;
 
-    progress.report("writing", 0.0);
-    if let Some(ct) = kept_ct(&study.volume, &lobes) {
-        output::write_with(&out.join(prior::KEPT_CT), |file| {
-            nifti::write_volume(&ct, file, nifti::Compression::Gzip).map_err(Into::into)
-        })?;
-    }
-    if let Some(maps) = &maps {
-        prior::write_maps(out, maps)?;
-    }
-    output::write_with(&out.join("labels.nii.gz"), |file| {
-        nifti::write_labels(&labels, file, nifti::Compression::Gzip).map_err(Into::into)
-    })?;
     progress.report("drawing and writing the report", 0.0);
     let follow_up =
         maps.as_ref().map(|maps| FollowUpImages { change: &maps.change, earlier_ct: maps.earlier_ct.as_ref() });
@@ -141,11 +130,33 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
         change: maps.as_ref().map(|maps| &maps.change),
         form: results.seg_form,
     });
-    for note in write_files(out, &mut findings, Some((images, dicom)), language, started)? {
+    let volumes = || write_volumes(out, &study.volume, &lobes, &labels, maps.as_ref());
+    for note in write_files(out, &mut findings, Some((images, dicom)), volumes, language, started)? {
         progress.say(&note);
     }
     progress.finish();
     Ok(findings)
+}
+
+/// Writes what lies on the grid of the series, for later studies and other programs.
+fn write_volumes(
+    out: &Path,
+    ct: &Volume<i16>,
+    lobes: &LabelMap,
+    labels: &LabelMap,
+    maps: Option<&FollowUpMaps>,
+) -> Result<()> {
+    if let Some(ct) = kept_ct(ct, lobes) {
+        output::write_with(&out.join(prior::KEPT_CT), |file| {
+            nifti::write_volume(&ct, file, nifti::Compression::Gzip).map_err(Into::into)
+        })?;
+    }
+    if let Some(maps) = maps {
+        prior::write_maps(out, maps)?;
+    }
+    output::write_with(&out.join("labels.nii.gz"), |file| {
+        nifti::write_labels(labels, file, nifti::Compression::Gzip).map_err(Into::into)
+    })
 }
 
 /// Removes the files of an earlier result in `out`, `findings.json` first because it says that all is there: those of two
@@ -266,15 +277,34 @@ fn read_dicom(input: &Path, series_uid: Option<&str>, progress: &Progress) -> Re
 fn write_files(
     out: &Path,
     findings: &mut Findings,
-    volumes: Option<(Images<'_>, Option<dicom_results::Sources<'_>>)>,
+    images_and_dicom: Option<(Images<'_>, Option<dicom_results::Sources<'_>>)>,
+    write_volumes: impl FnOnce() -> Result<()> + Send,
     language: Language,
     started: Instant,
 ) -> Result<Vec<String>> {
     findings.created = Some(machine::now());
     findings.peak_memory_mb = machine::peak_memory_mb();
     let reporting = Instant::now();
-    let images = volumes.map(|(images, _)| images);
-    let subject = volumes.and_then(|(_, dicom)| dicom).map(|sources| subject(sources.origin));
+    // Packing keeps one core busy, and so do parts of the report.
+    let (volumes, notes) =
+        rayon::join(write_volumes, || write_report_and_dicom(out, findings, images_and_dicom, language));
+    volumes?;
+    let notes = notes?;
+    findings.timings_s.report = Some(reporting.elapsed().as_secs_f64());
+    findings.timings_s.total = Some(started.elapsed().as_secs_f64());
+    findings.peak_memory_mb = machine::peak_memory_mb();
+    output::write(&out.join("findings.json"), findings.to_json().as_bytes())?;
+    Ok(notes)
+}
+
+fn write_report_and_dicom(
+    out: &Path,
+    findings: &Findings,
+    images_and_dicom: Option<(Images<'_>, Option<dicom_results::Sources<'_>>)>,
+    language: Language,
+) -> Result<Vec<String>> {
+    let images = images_and_dicom.map(|(images, _)| images);
+    let subject = images_and_dicom.and_then(|(_, dicom)| dicom).map(|sources| subject(sources.origin));
     let input = ReportInput { findings, subject: subject.as_ref(), images, language };
     let report = write_report(&input).context("the report could not be made")?;
     output::write(&out.join("report.html"), report.html.as_bytes())?;
@@ -286,16 +316,11 @@ fn write_files(
     for (name, png) in &report.pictures {
         output::write(&pictures.join(name), png)?;
     }
-    let notes = match volumes {
-        Some((_, Some(sources))) => dicom_results::write(out, &sources, findings, &report)?,
-        Some((_, None)) => vec!["No DICOM results were written: the input is NIfTI and names no patient.".into()],
-        None => Vec::new(),
-    };
-    findings.timings_s.report = Some(reporting.elapsed().as_secs_f64());
-    findings.timings_s.total = Some(started.elapsed().as_secs_f64());
-    findings.peak_memory_mb = machine::peak_memory_mb();
-    output::write(&out.join("findings.json"), findings.to_json().as_bytes())?;
-    Ok(notes)
+    match images_and_dicom {
+        Some((_, Some(sources))) => dicom_results::write(out, &sources, findings, &report),
+        Some((_, None)) => Ok(vec!["No DICOM results were written: the input is NIfTI and names no patient.".into()]),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Whom the report is about.

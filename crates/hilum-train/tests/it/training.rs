@@ -121,6 +121,13 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
     assert!(origin["rustc"].as_str().unwrap().starts_with("rustc "), "{origin}");
     assert!(origin["burn"].is_string() && origin["started"].is_null(), "{origin}");
 
+    // What was written into the card of a run that is through is not lost by running it again.
+    let card = killed.join("card.toml");
+    let measured = format!("{}\n[results.measured_since]\ndice = 0.5\n", std::fs::read_to_string(&card).unwrap());
+    std::fs::write(&card, &measured).unwrap();
+    run(&config, folder.path(), &killed, &RunOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!(std::fs::read_to_string(&card).unwrap(), measured);
+
     let mut other = config.clone();
     other.seed += 1;
     let error = run(&other, folder.path(), &killed, &RunOptions::default(), &mut |_| ()).unwrap_err();
