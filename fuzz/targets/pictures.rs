@@ -31,9 +31,7 @@ fuzz_target!(|data: &[u8]| {
         std::fs::write(path, file).expect("a file");
     }
     std::fs::write(folder.join("volumes.csv"), TABLE).expect("a file");
-    let reading =
-        Reading { prefix: String::new(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4, upside_down: Vec::new() };
-    if let Ok(slices) = read(layout, &folder, &reading, &Limits::default()) {
+    if let Ok(slices) = read(layout, &folder, &Reading::default(), &Limits::default()) {
         for slice in slices {
             assert_eq!(slice.image.len(), slice.width * slice.height);
             assert_eq!(slice.labels.len(), slice.image.len());

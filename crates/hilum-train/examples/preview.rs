@@ -1,10 +1,10 @@
-//! Writes a contact sheet of augmented training examples: `preview CONFIG.toml OUT.png`. Lung blue, lesion red,
-//! consolidation green; unknown pixels are darkened. The way to see whether images and masks still belong together.
+//! Writes a contact sheet of augmented training examples: `preview CONFIG.toml OUT.png`. The first output blue, the second
+//! red, the third green (lung, lesion, consolidation); unknown pixels are darkened. The way to see whether images and masks still belong together.
 
 use std::path::{Path, PathBuf};
 
 use hilum_dicom::Limits;
-use hilum_train::{Augmentation, TrainConfig, example, read};
+use hilum_train::{Augmentation, Structures, TrainConfig, example, read};
 
 const COLUMNS: usize = 8;
 
@@ -14,10 +14,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainConfig::from_toml(&std::fs::read_to_string(config)?)?;
     let data_root = std::env::var_os("HILUM_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let size = config.schedule.size;
+    let structures = Structures::of(&config.card.outputs)?;
     let mut tiles = Vec::new();
     for source in &config.data {
         let folder = data_root.join(&source.folder);
-        let slices = read(source.layout, &folder, &source.reading(&config.card.input), &Limits::default())?;
+        let reading = source.reading(&config.card.input, &structures);
+        let slices = read(source.layout, &folder, &reading, &Limits::default())?;
         for place in 0..COLUMNS {
             let slice = &slices[place * slices.len() / COLUMNS];
             tiles.push(example(&[slice], &Augmentation::none(), size, 0));

@@ -112,7 +112,7 @@ impl Example {
 pub fn example(stack: &[&Slice], settings: &Augmentation, size: usize, seed: u64) -> Example {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut example = sample(stack, settings, size, &mut random);
-    if settings.inserted_lesions > 0.0 && stack[0].known.lung && random.f32() < settings.inserted_lesions {
+    if settings.inserted_lesions > 0.0 && stack[0].known & 1 == 1 && random.f32() < settings.inserted_lesions {
         inserted::insert(&mut example, &mut random);
     }
     let planes = |image: &mut Vec<f32>, change: &mut dyn FnMut(&mut [f32])| {

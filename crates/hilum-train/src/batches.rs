@@ -10,15 +10,17 @@ use rayon::prelude::*;
 use crate::TrainError;
 use crate::augment::{Augmentation, Example, example};
 use crate::cache::{self, CachedCase};
-use crate::cases::{self, CHANNELS, Slice};
+use crate::cases::{self, Slice};
 use crate::config::{Side, TrainConfig};
 use crate::emphasis;
 use crate::loss::{BOUNDARY_PIXELS, Target};
 use crate::network::Images;
 use crate::parts::Part;
+use crate::structures::Structures;
 
 /// The training cases, grouped for drawing.
 pub(crate) struct Sampler {
+    structures: Structures,
     sources: Vec<Group>,
     seed: u64,
     batch: usize,
@@ -51,10 +53,11 @@ impl Sampler {
         limits: &Limits,
         progress: &(dyn Fn(f32) + Sync),
     ) -> Result<Self, TrainError> {
+        let structures = Structures::of(&config.card.outputs)?;
         let count = config.data.len() as f32;
         let sources = config.data.iter().enumerate().map(|(at, source)| {
-            let cases =
-                cases::list(source.layout, &data_root.join(&source.folder), &source.reading(&config.card.input))?;
+            let reading = source.reading(&config.card.input, &structures);
+            let cases = cases::list(source.layout, &data_root.join(&source.folder), &reading)?;
             let part = Part::of(&config.split, &cases)?;
             let cases = config.split.select(cases, Side::Train)?;
             if cases.is_empty() {
@@ -65,6 +68,7 @@ impl Sampler {
         });
         Ok(Self {
             sources: sources.collect::<Result<Vec<_>, _>>()?,
+            structures: structures.clone(),
             seed: config.seed,
             batch: config.schedule.batch,
             size: config.schedule.size,
@@ -109,7 +113,7 @@ impl Sampler {
                 Ok((example, stack.swap_remove(self.depth / 2)))
             })
             .collect::<Result<_, TrainError>>()?;
-        let (images, mut target) = batch(&examples, self.dims, self.small_lesions);
+        let (images, mut target) = batch(&examples, &self.structures, self.dims, self.small_lesions);
         if self.with_distance {
             target.distance = distances(&target.truth, self.size);
         }
@@ -247,11 +251,8 @@ fn mean(slices: &[Slice]) -> Vec<u8> {
     (0..slices[0].image.len()).map(|pixel| ((of(pixel) + n / 2) / n) as u8).collect()
 }
 
-/// Place of lesion in [`CHANNELS`].
-const LESION: usize = 1;
-
 /// Lays examples out as the network and the loss read them.
-fn batch(examples: &[(Example, Slice)], dims: Dims, small_lesions: f32) -> (Images, Target) {
+fn batch(examples: &[(Example, Slice)], structures: &Structures, dims: Dims, small_lesions: f32) -> (Images, Target) {
     let size = examples[0].0.size;
     let plane = size * size;
     let depth = examples[0].0.depth();
@@ -261,22 +262,21 @@ fn batch(examples: &[(Example, Slice)], dims: Dims, small_lesions: f32) -> (Imag
         Dims::Three => ([1, depth], depth),
     };
     let pixels = learned * plane;
-    let channels = CHANNELS.len();
+    let (channels, target) = (structures.names().len(), structures.target());
     let mut truth = vec![0.0; examples.len() * channels * pixels];
     let mut known = truth.clone();
     let planes = truth.chunks_mut(channels * pixels).zip(known.chunks_mut(channels * pixels));
     for ((example, slice), (truth, known)) in examples.iter().zip(planes) {
         let labels = if dims == Dims::Two { example.middle_labels() } else { &example.labels };
-        let weights = |labels| emphasis::weights(labels, size, 2, small_lesions);
+        let weights = |labels| emphasis::weights(labels, size, 1 << target, small_lesions);
         let lesion_weights: Vec<f32> = labels.chunks_exact(plane).flat_map(weights).collect();
         for i in (0..pixels).filter(|i| example.inside[*i % plane]) {
             let bits = labels[i];
-            // Where there is no lesion there is no consolidation, whatever the set tells of kinds.
-            let knows = [slice.known.lung, true, slice.known.consolidation || bits & 2 == 0];
+            let knows = structures.known_of(slice.known, bits);
             for channel in 0..channels {
                 truth[channel * pixels + i] = f32::from(bits >> channel & 1);
-                let weight = if channel == LESION { lesion_weights[i] } else { 1.0 };
-                known[channel * pixels + i] = weight * f32::from(u8::from(knows[channel]));
+                let weight = if channel == target { lesion_weights[i] } else { 1.0 };
+                known[channel * pixels + i] = weight * f32::from(knows >> channel & 1);
             }
         }
     }

@@ -16,11 +16,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::cases::{Case, Known, Slice};
+use crate::cases::{Case, Slice};
 use crate::checkpoint::write_atomically;
 
 /// Layout of the files; another number makes them anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The head of a file.
 #[derive(Serialize, Deserialize)]
@@ -30,12 +30,11 @@ struct Head {
     width: usize,
     height: usize,
     slices: usize,
-    lung: bool,
-    consolidation: bool,
+    known: u8,
     pixel: f32,
     whole: bool,
     spacing_mm: Option<[f64; 3]>,
-    /// The slices that show a lesion, by place in the file.
+    /// The slices that show what is looked for, by place in the file.
     with_lesion: Vec<u32>,
     /// SHA-256 of all records.
     content: String,
@@ -52,7 +51,7 @@ pub(crate) struct CachedCase {
     slices: u32,
     /// Bytes before the first record.
     offset: u32,
-    known: Known,
+    known: u8,
     pixel: f32,
     whole: bool,
     spacing_mm: Option<[f64; 3]>,
@@ -189,16 +188,16 @@ fn write(case: &Case, path: PathBuf, limits: &Limits) -> Result<CachedCase, Trai
         records.extend_from_slice(&slice.image);
         records.extend_from_slice(&slice.labels);
     }
+    let target = case.reading.structures.target();
     let with_lesion =
-        slices.iter().enumerate().filter(|(_, s)| s.has_lesion()).map(|(place, _)| place as u32).collect();
+        slices.iter().enumerate().filter(|(_, s)| s.shows(target)).map(|(place, _)| place as u32).collect();
     let head = Head {
         patient: first.patient.clone(),
         volume: first.volume.clone(),
         width,
         height,
         slices: slices.len(),
-        lung: first.known.lung,
-        consolidation: first.known.consolidation,
+        known: first.known,
         pixel: first.pixel,
         whole: first.whole,
         spacing_mm: first.spacing_mm,
@@ -226,7 +225,7 @@ fn cached(path: PathBuf, head: Head, offset: u32) -> CachedCase {
         height: head.height as u32,
         slices: head.slices as u32,
         offset,
-        known: Known { lung: head.lung, consolidation: head.consolidation },
+        known: head.known,
         pixel: head.pixel,
         whole: head.whole,
         spacing_mm: head.spacing_mm,
@@ -253,8 +252,7 @@ mod tests {
     }
 
     fn cases(folder: &Path) -> Vec<Case> {
-        let reading =
-            Reading { prefix: "x-".into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4, upside_down: Vec::new() };
+        let reading = Reading { prefix: "x-".into(), ..Reading::default() };
         list(Layout::NiftiPairs, folder, &reading).unwrap()
     }
 

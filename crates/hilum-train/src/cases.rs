@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::config::matches;
 use crate::layouts;
+use crate::structures::{LabelBits, Structures};
 
 /// Names of the channels a pneumonia network predicts, in the order of its outputs.
 pub const CHANNELS: [&str; 3] = ["lung", "lesion", "consolidation"];
@@ -18,9 +19,8 @@ pub const CHANNELS: [&str; 3] = ["lung", "lesion", "consolidation"];
 pub enum Layout {
     /// `ct/NNNN.png`, `lungs/NNNN.png`, `covid/NNNN.png` and `volumes.csv` with `slice,volume,patient_group`.
     Covid19CtSeg,
-    /// `NAME_image.nii.gz` beside `NAME_labels.nii.gz`: 0 background, 1 lung, 2 lesion (which is also lung), 3 consolidation
-    /// (which is also lesion). Any folder of such pairs will do; the patient is `PREFIXNAME`. Consolidation is taken for known in
-    /// the scans that have a 3.
+    /// `NAME_image.nii.gz` beside `NAME_labels.nii.gz`: 0 background, and what [`Reading::labels`] says of the other numbers.
+    /// Any folder of such pairs will do; the patient is `PREFIXNAME`.
     NiftiPairs,
     /// `images/NAME.png` (or `.jpg`, `.jpeg`), 8-bit grey, beside `masks/NAME.png` with labels as in [`Layout::NiftiPairs`] (grey
     /// values or indices of a palette). The patient is `PREFIX` and what stands before the first `_` of NAME; pictures that agree
@@ -58,16 +58,6 @@ impl Layout {
     }
 }
 
-/// What is known about every pixel of a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// The lung mask is there.
-    pub lung: bool,
-    /// Consolidation is told from ground-glass. Where there is no lesion, there is no consolidation either, so
-    /// lesion-free pixels count as known in every set.
-    pub consolidation: bool,
-}
-
 /// One labelled slice.
 #[derive(Clone, Debug)]
 pub struct Slice {
@@ -83,10 +73,11 @@ pub struct Slice {
     pub height: usize,
     /// Grey values, `[row, column]`.
     pub image: Vec<u8>,
-    /// Bit 0 lung, bit 1 lesion, bit 2 consolidation, `[row, column]`.
+    /// Which of the [structures](Reading::structures) every pixel shows, `[row, column]`: bit *n* is the structure *n*.
     pub labels: Vec<u8>,
-    /// Which channels the labels speak of.
-    pub known: Known,
+    /// Which structures the labels speak of, as bits. Where there is no lesion there is no consolidation either, whether the
+    /// set tells it from other lesions or not.
+    pub known: u8,
     /// Edge of a pixel as a multiple of the network's pixel (1 where the slice already has its resolution).
     pub pixel: f32,
     /// Whether the picture shows the whole chest, so that what lies beyond its frame is air.
@@ -98,9 +89,9 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Whether any pixel is lesion.
-    pub fn has_lesion(&self) -> bool {
-        self.labels.iter().any(|bits| bits & 2 != 0)
+    /// Whether any pixel shows a structure, by its number.
+    pub fn shows(&self, structure: usize) -> bool {
+        self.labels.iter().any(|bits| bits >> structure & 1 == 1)
     }
 
     fn reverse_rows(&mut self) {
@@ -122,6 +113,33 @@ pub struct Reading {
     /// Scans that are stored with the patient's back up: their rows are read from the last to the first. An entry that ends in
     /// `*` stands for all that begin so.
     pub upside_down: Vec<String>,
+    /// What the bits of [`Slice::labels`] are.
+    pub structures: Structures,
+    /// For pairs of images and masks, the structures that the numbers 1, 2 and so on of the masks stand for. Without any: 1
+    /// lung, 2 lesion (which is lung, too), 3 consolidation (which is lesion, too), as far as the structures are these, and a
+    /// scan without a 3 tells no consolidation from other lesions; otherwise 1 is the first structure, 2 the second.
+    pub labels: Vec<Vec<String>>,
+}
+
+impl Default for Reading {
+    /// HU from −1250 to 250 on pixels of 1.4 mm, for lung, lesion and consolidation.
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            window_hu: [-1250.0, 250.0],
+            pixel_mm: 1.4,
+            upside_down: Vec::new(),
+            structures: Structures::default(),
+            labels: Vec::new(),
+        }
+    }
+}
+
+impl Reading {
+    /// What the numbers in masks mean.
+    pub(crate) fn label_bits(&self) -> Result<LabelBits, TrainError> {
+        LabelBits::of(&self.structures, &self.labels)
+    }
 }
 
 /// One scan of a data set that has not been read yet.
@@ -146,6 +164,16 @@ pub(crate) enum CaseFiles {
     SinglePicture { folder: PathBuf, name: String },
     /// A series and its segmentations.
     Dicom { folder: PathBuf },
+}
+
+impl CaseFiles {
+    /// Whether what is read from them has the bits of lung, lesion and consolidation, whatever the network outlines.
+    fn are_of_pneumonia(&self) -> bool {
+        match self {
+            Self::Pictures { .. } | Self::SinglePicture { .. } | Self::Dicom { .. } => true,
+            Self::PicturePairs { .. } | Self::Nifti { .. } => false,
+        }
+    }
 }
 
 impl Case {
@@ -173,6 +201,14 @@ impl Case {
             CaseFiles::SinglePicture { folder, name } => layouts::single_picture(self, folder, name, limits),
             CaseFiles::Dicom { folder } => layouts::dicom(self, folder, limits),
         }?;
+        if self.files.are_of_pneumonia() {
+            let structures = &self.reading.structures;
+            let bits: [u8; 256] = std::array::from_fn(|bits| structures.of_pneumonia(bits as u8));
+            for slice in &mut slices {
+                slice.known = bits[usize::from(slice.known)];
+                slice.labels.iter_mut().for_each(|labels| *labels = bits[usize::from(*labels)]);
+            }
+        }
         if self.reading.upside_down.iter().any(|entry| matches(entry, &self.volume)) {
             slices.iter_mut().for_each(Slice::reverse_rows);
         }

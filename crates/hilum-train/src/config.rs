@@ -13,6 +13,7 @@ use crate::folds::Folds;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::start::Start;
+use crate::structures::{LabelBits, Structures};
 use crate::supervision;
 
 /// Everything that decides what a training run does.
@@ -61,7 +62,7 @@ pub struct CardText {
     pub limits: Vec<String>,
     /// What the network reads. `size_divisor` must be that of the network.
     pub input: Input,
-    /// What its channels mean: lung, lesion, consolidation.
+    /// What its channels mean, in the order of the network's ([`Structures`]).
     pub outputs: Vec<Output>,
     /// Data sets, their licences and the part they played.
     pub data: Vec<DataText>,
@@ -146,9 +147,13 @@ pub struct Source {
     /// entry that ends in `*` stands for all that begin so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upside_down: Vec<String>,
+    /// For pairs of images and masks: the outputs that the numbers 1, 2 and so on of the masks stand for
+    /// ([`Reading::labels`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Vec<String>>,
     /// Share of examples, relative to the other sources.
     pub weight: f64,
-    /// Share of this source's examples that must show a lesion; the rest must not. Without it, slices come as they are.
+    /// Share of this source's examples that must show a lesion (without an output of that name, the last output); the rest must not. Without it, slices come as they are.
     #[serde(default)]
     pub lesion_share: Option<f64>,
 }
@@ -240,17 +245,21 @@ impl TrainConfig {
         {
             return Err(TrainError::Config(format!("schedule: size must be a multiple of {}", divisor[1])));
         }
-        if self.network.input_channels.is_multiple_of(2) || self.network.output_channels != crate::cases::CHANNELS.len()
-        {
+        let structures = Structures::of(&self.card.outputs)?;
+        if self.network.input_channels.is_multiple_of(2) || self.network.output_channels != structures.names().len() {
             return fail(
-                "network: input_channels is one slice and as many above as below it, output_channels three masks",
+                "network: input_channels is one slice and as many above as below it, output_channels as many as there are \
+                 [[card.outputs]]",
             );
+        }
+        if self.augmentation.inserted_lesions > 0.0 && !structures.begin_with_lung_and_lesion() {
+            return fail("augmentation: inserted_lesions are for networks whose first two outputs are lung and lesion");
         }
         if self.data.is_empty() || self.data.iter().any(|source| source.weight.is_nan() || source.weight <= 0.0) {
             return fail("data: at least one source, each with a positive weight");
         }
-        if !self.card.outputs.iter().map(|output| output.name.as_str()).eq(crate::cases::CHANNELS) {
-            return Err(TrainError::Config(format!("card: outputs must be {:?}", crate::cases::CHANNELS)));
+        for source in &self.data {
+            source.check(&structures)?;
         }
         for data in &self.card.data {
             let has_source = |folder: &PathBuf| self.data.iter().any(|source| source.folder == *folder);
@@ -273,11 +282,30 @@ impl TrainConfig {
 }
 
 impl Source {
-    /// How the files of this source are read for a network with this input.
-    pub fn reading(&self, input: &Input) -> Reading {
-        let window_hu = [input.window_low_hu, input.window_high_hu];
-        let upside_down = self.upside_down.clone();
-        Reading { prefix: self.prefix.clone(), window_hu, pixel_mm: input.pixel_mm, upside_down }
+    /// How the files of this source are read for a network with this input and these outputs.
+    pub fn reading(&self, input: &Input, structures: &Structures) -> Reading {
+        Reading {
+            prefix: self.prefix.clone(),
+            window_hu: [input.window_low_hu, input.window_high_hu],
+            pixel_mm: input.pixel_mm,
+            upside_down: self.upside_down.clone(),
+            structures: structures.clone(),
+            labels: self.labels.clone(),
+        }
+    }
+
+    fn check(&self, structures: &Structures) -> Result<(), TrainError> {
+        if matches!(self.layout, Layout::NiftiPairs | Layout::PngPairs) {
+            return LabelBits::of(structures, &self.labels).map(drop);
+        }
+        let fail = |reason: &str| Err(TrainError::Config(format!("data: {}: {reason}", self.folder.display())));
+        if !self.labels.is_empty() {
+            return fail("labels are for pairs of images and masks");
+        }
+        if structures.of_pneumonia(u8::MAX) == 0 {
+            return fail("this layout tells lung, lesion and consolidation, none of which is an output of the network");
+        }
+        Ok(())
     }
 }
 

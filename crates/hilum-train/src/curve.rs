@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::TrainError;
-use crate::cases::CHANNELS;
 use crate::checkpoint::write_atomically;
 use crate::loss::LossParts;
 use crate::plot;
@@ -20,6 +19,8 @@ pub(crate) struct Row {
 
 /// All steps so far.
 pub(crate) struct Curve {
+    /// Names of the network's outputs.
+    channels: Vec<String>,
     /// Lines of an earlier part of the run, as they were written.
     earlier: Vec<String>,
     rows: Vec<Row>,
@@ -27,7 +28,7 @@ pub(crate) struct Curve {
 
 impl Curve {
     /// Takes up the curve of a resumed run: rows after its checkpoint are dropped, for those steps are done again.
-    pub(crate) fn open(run_dir: &Path, step: u64) -> Result<Self, TrainError> {
+    pub(crate) fn open(run_dir: &Path, step: u64, channels: &[String]) -> Result<Self, TrainError> {
         let path = run_dir.join("curve.csv");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) if step > 0 => text,
@@ -38,7 +39,7 @@ impl Curve {
         let belongs =
             |line: &&str| line.split(',').next().and_then(|s| s.parse::<u64>().ok()).is_some_and(|s| s <= step);
         let earlier = text.lines().skip(1).filter(belongs).map(str::to_string).collect();
-        Ok(Self { earlier, rows: Vec::new() })
+        Ok(Self { channels: channels.to_vec(), earlier, rows: Vec::new() })
     }
 
     pub(crate) fn push(&mut self, row: Row) {
@@ -48,7 +49,7 @@ impl Curve {
     /// Writes `curve.csv` and `curve.png`.
     pub(crate) fn write(&mut self, run_dir: &Path) -> Result<(), TrainError> {
         let mut text = String::from("step,elapsed_s,learning_rate,loss,cross_entropy");
-        CHANNELS.iter().for_each(|channel| write!(text, ",dice_{channel}").expect("strings grow"));
+        self.channels.iter().for_each(|channel| write!(text, ",dice_{channel}").expect("strings grow"));
         text.push('\n');
         for line in &self.earlier {
             text.push_str(line);

@@ -15,7 +15,8 @@ use crate::cases::{self, CHANNELS, Case, Layout, Reading, Slice};
 use crate::config::{Side, Split};
 use crate::lesionwise::{FOUND_FROM_SHARE, LEAST_ML, LesionCounts};
 use crate::metrics::{MeanSd, Overlap, SurfaceAgreement, bootstrap_95, surface_agreement};
-use crate::predict::{LESION, Prediction, Predictor};
+use crate::predict::{Prediction, Predictor};
+use crate::structures::Structures;
 use crate::subgroups::{Subgroup, subgroups};
 use crate::threshold::ThresholdChoice;
 
@@ -28,6 +29,8 @@ pub struct EvaluateOptions {
     pub prefix: String,
     /// Scans that are stored with the patient's back up ([`Reading::upside_down`]).
     pub upside_down: Vec<String>,
+    /// What the numbers in the masks of pairs stand for ([`Reading::labels`]).
+    pub labels: Vec<Vec<String>>,
     /// Show the network every slice's mirror image too and take the mean of its logits ([`Mirrored`]).
     pub mirror: bool,
     /// Voxel size `[slice, row, column]` for sets that do not tell it. Without it, distances are left out there.
@@ -48,6 +51,7 @@ impl Default for EvaluateOptions {
             split: None,
             prefix: String::new(),
             upside_down: Vec::new(),
+            labels: Vec::new(),
             mirror: false,
             spacing_mm: None,
             surface_tolerance_mm: 3.0,
@@ -243,7 +247,7 @@ pub fn cross_validate(
     options: &EvaluateOptions,
     progress: &(dyn Fn(f32) + Sync),
 ) -> Result<Evaluation, TrainError> {
-    let mut pool = Pool::default();
+    let mut pool: Option<Pool> = None;
     let mut hashes = String::new();
     for (at, (model, split)) in folds.iter().enumerate() {
         split.check()?;
@@ -251,10 +255,14 @@ pub fn cross_validate(
         let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
         let engine = model.engine(EngineOptions { precision: model.precision(), ..engine_options })?;
         let report = |share: f32| progress((at as f32 + share) / folds.len() as f32);
-        pool.join(measure(&engine, layout, folder, model, &options, &report)?)?;
+        let measured = measure(&engine, layout, folder, model, &options, &report)?;
+        match &mut pool {
+            Some(pool) => pool.join(measured)?,
+            None => pool = Some(measured),
+        }
         hashes.push_str(&model.card.weights.sha256);
     }
-    let Some((first, _)) = folds.first() else {
+    let (Some((first, _)), Some(pool)) = (folds.first(), pool) else {
         return Err(TrainError::NoCases("there are no folds".into()));
     };
     let mut lines = protocol(options);
@@ -266,35 +274,27 @@ pub fn cross_validate(
     Ok(pool.evaluation(folder, [&name, &first.card.version, &sha256_hex(hashes.as_bytes())], lines, options))
 }
 
-/// What is measured: the network's channels, and what of the lesion is not consolidation.
-const STRUCTURES: [&str; 4] = [CHANNELS[0], CHANNELS[1], CHANNELS[2], "ground-glass"];
-
-/// Whether bits as in [`Slice::labels`] show one of [`STRUCTURES`].
-fn shows(bits: u8, structure: usize) -> bool {
-    if structure < CHANNELS.len() { bits >> structure & 1 == 1 } else { bits & 0b110 == 0b010 }
-}
-
 /// What was measured of some patients.
-#[derive(Default)]
 struct Pool {
+    structures: Structures,
     patients: Vec<PatientResult>,
     /// Dice of every slice that counts, by structure.
-    slice_dice: [Vec<f64>; STRUCTURES.len()],
+    slice_dice: Vec<Vec<f64>>,
     /// Place of the patient, predicted area and truth of every slice.
     detection: Vec<(usize, f64, bool)>,
     /// Of every patient, by channel, where it is known.
-    histograms: Vec<[Option<LogitHistogram>; CHANNELS.len()]>,
+    histograms: Vec<Vec<Option<LogitHistogram>>>,
     /// Place of the patient, logit and truth of every slice.
     slice_logits: Vec<(usize, f32, bool)>,
-    /// The card's threshold of lesion, as a logit; of the first model, if there are several.
-    lesion_threshold: f64,
+    /// The card's threshold of what is looked for, as a logit; of the first model, if there are several.
+    threshold: f64,
 }
 
 impl Pool {
     /// Adds patients that are not there yet.
     fn join(&mut self, other: Self) -> Result<(), TrainError> {
-        if self.patients.is_empty() {
-            self.lesion_threshold = other.lesion_threshold;
+        if self.structures != other.structures {
+            return Err(TrainError::Config("the models of the folds have not the same outputs".into()));
         }
         if let Some(twice) = other.patients.iter().find(|p| self.patients.iter().any(|own| own.patient == p.patient)) {
             return Err(TrainError::Leakage(twice.patient.clone()));
@@ -317,20 +317,22 @@ impl Pool {
         protocol: Vec<String>,
         options: &EvaluateOptions,
     ) -> Evaluation {
-        let Self { mut patients, slice_dice, detection, histograms, slice_logits, lesion_threshold } = self;
+        let Self { structures, mut patients, slice_dice, detection, histograms, slice_logits, threshold } = self;
+        let target = structures.target();
         let slice_probability = SliceProbability::of(&slice_logits, patients.len());
-        let lesions: Vec<_> = histograms.iter().filter_map(|of_patient| of_patient[LESION].clone()).collect();
-        let interval = volume_offset(&lesions, lesion_threshold, INTERVAL_COVERAGE);
+        let lesions: Vec<_> = histograms.iter().filter_map(|of_patient| of_patient[target].clone()).collect();
+        let interval = volume_offset(&lesions, threshold, INTERVAL_COVERAGE);
         let slice_detection = Detection::of(&detection, patients.len(), options.resamples);
-        let calibration = (0..CHANNELS.len()).filter_map(|channel| calibrated(channel, &histograms)).collect();
+        let channels = structures.names().iter().enumerate();
+        let calibration = channels.filter_map(|(at, name)| calibrated(at, name, &histograms)).collect();
         // Threshold by threshold, patients in the order they are listed in.
         let mut order: Vec<usize> = (0..patients.len()).collect();
         order.sort_by(|a, b| patients[*a].patient.cmp(&patients[*b].patient));
-        let ordered: Vec<_> = order.iter().filter_map(|at| histograms[*at][LESION].clone()).collect();
+        let ordered: Vec<_> = order.iter().filter_map(|at| histograms[*at][target].clone()).collect();
         let lesion_threshold = ThresholdChoice::of(&ordered);
         patients.sort_by(|a, b| a.patient.cmp(&b.patient));
-        let summary = summaries(&patients, &mut slice_dice.into_iter(), options.resamples);
-        let subgroups = subgroups(&patients, options.resamples);
+        let summary = summaries(&structures, &patients, &mut slice_dice.into_iter(), options.resamples);
+        let subgroups = subgroups(&structures, &patients, options.resamples);
         Evaluation {
             data_set: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             model: model.into(),
@@ -369,6 +371,8 @@ fn measure(
         window_hu: [model.card.input.window_low_hu, model.card.input.window_high_hu],
         pixel_mm: model.card.input.pixel_mm,
         upside_down: options.upside_down.clone(),
+        structures: predictor.structures().clone(),
+        labels: options.labels.clone(),
     };
     let mut cases = cases::list(layout, folder, &reading)?;
     if let Some((split, side)) = &options.split {
@@ -381,10 +385,19 @@ fn measure(
     for case in &cases {
         patients.entry(case.patient()).or_default().push(case);
     }
-    let mut pool = Pool { lesion_threshold: predictor.threshold(LESION), ..Pool::default() };
+    let structures = predictor.structures();
+    let mut pool = Pool {
+        structures: structures.clone(),
+        patients: Vec::new(),
+        slice_dice: vec![Vec::new(); structures.measured().len()],
+        detection: Vec::new(),
+        histograms: Vec::new(),
+        slice_logits: Vec::new(),
+        threshold: predictor.threshold(),
+    };
     let mut done = 0;
     for (index, (patient, volumes)) in patients.iter().enumerate() {
-        let mut measured = Measured::default();
+        let mut measured = Measured::new(structures);
         let mut count = 0;
         let (mut slice_mm, mut scanner) = (BTreeSet::new(), BTreeSet::new());
         for case in volumes {
@@ -423,28 +436,43 @@ fn only<T>(values: BTreeSet<Option<T>>) -> Option<T> {
 }
 
 /// Counts of one patient.
-#[derive(Default)]
-struct Measured {
-    known: [bool; STRUCTURES.len()],
-    overlap: [Overlap; STRUCTURES.len()],
-    slice_dice: [Vec<f64>; STRUCTURES.len()],
-    surfaces: [Vec<SurfaceAgreement>; STRUCTURES.len()],
+struct Measured<'a> {
+    structures: &'a Structures,
+    known: Vec<bool>,
+    overlap: Vec<Overlap>,
+    slice_dice: Vec<Vec<f64>>,
+    surfaces: Vec<Vec<SurfaceAgreement>>,
     lesions: Option<LesionCounts>,
     /// Predicted lesion pixels and whether there is a lesion, of every slice.
     detection: Vec<(f64, bool)>,
-    histograms: [LogitHistogram; CHANNELS.len()],
+    histograms: Vec<LogitHistogram>,
     /// The logit that enough pixels reach and whether there is a lesion, of every slice.
     slice_logits: Vec<(f32, bool)>,
 }
 
-impl Measured {
+impl<'a> Measured<'a> {
+    fn new(structures: &'a Structures) -> Self {
+        let count = structures.measured().len();
+        Self {
+            structures,
+            known: vec![false; count],
+            overlap: vec![Overlap::default(); count],
+            slice_dice: vec![Vec::new(); count],
+            surfaces: vec![Vec::new(); count],
+            lesions: None,
+            detection: Vec::new(),
+            histograms: vec![LogitHistogram::default(); structures.names().len()],
+            slice_logits: Vec::new(),
+        }
+    }
+
     fn add(&mut self, volume: &[Slice], prediction: Prediction, options: &EvaluateOptions) {
         let predicted = &prediction.labels;
         self.histograms.iter_mut().zip(&prediction.histograms).for_each(|(all, own)| all.join(own));
-        let kinds = volume[0].known.consolidation;
-        let known = [volume[0].known.lung, true, kinds, kinds];
-        let bit = |labels: &[u8], channel: usize| labels.iter().map(|l| shows(*l, channel)).collect::<Vec<bool>>();
-        for channel in (0..STRUCTURES.len()).filter(|channel| known[*channel]) {
+        let (structures, target) = (self.structures, self.structures.target());
+        let bit =
+            |labels: &[u8], channel: usize| labels.iter().map(|l| structures.shows(*l, channel)).collect::<Vec<bool>>();
+        for channel in (0..self.known.len()).filter(|channel| structures.tells(volume[0].known, *channel)) {
             self.known[channel] = true;
             for (slice, predicted) in volume.iter().zip(predicted) {
                 let overlap = Overlap::count(&bit(predicted, channel), &bit(&slice.labels, channel));
@@ -461,26 +489,26 @@ impl Measured {
                 let truth = stack(&mut volume.iter().map(|slice| slice.labels.as_slice()));
                 let predicted = stack(&mut predicted.iter().map(Vec::as_slice));
                 self.surfaces[channel].extend(surface_agreement(&predicted, &truth, options.surface_tolerance_mm));
-                if channel == LESION {
+                if channel == target {
                     self.lesions.get_or_insert_default().add(&predicted, &truth);
                 }
             }
         }
         for (slice, predicted) in volume.iter().zip(predicted) {
-            let area = predicted.iter().filter(|labels| **labels & 2 != 0).count();
-            self.detection.push((area as f64, slice.has_lesion()));
+            let area = predicted.iter().filter(|labels| **labels >> target & 1 == 1).count();
+            self.detection.push((area as f64, slice.shows(target)));
         }
-        let truths = volume.iter().map(Slice::has_lesion);
+        let truths = volume.iter().map(|slice| slice.shows(target));
         self.slice_logits.extend(prediction.slice_logits.iter().copied().zip(truths));
     }
 
     fn channels(&self) -> Vec<ChannelResult> {
-        let result = |channel: usize| {
+        let result = |(channel, name): (usize, String)| {
             let overlap = &self.overlap[channel];
             let surfaces = &self.surfaces[channel];
             let mean = |part: fn(&SurfaceAgreement) -> f64| MeanSd::of(surfaces.iter().map(part)).map(|m| m.mean);
             ChannelResult {
-                channel: STRUCTURES[channel].to_string(),
+                channel: name,
                 dice: overlap.dice(),
                 overlap: *overlap,
                 slice_dice: MeanSd::of(self.slice_dice[channel].iter().copied()).map(|m| m.mean),
@@ -489,24 +517,30 @@ impl Measured {
                 volume_error: overlap.volume_error(),
                 surface_dice: mean(|s| s.surface_dice),
                 hd95_mm: mean(|s| s.hd95_mm),
-                lesions: self.lesions.filter(|_| channel == LESION),
+                lesions: self.lesions.filter(|_| channel == self.structures.target()),
             }
         };
-        (0..STRUCTURES.len()).filter(|channel| self.known[*channel]).map(result).collect()
+        self.structures
+            .measured()
+            .into_iter()
+            .enumerate()
+            .filter(|(channel, _)| self.known[*channel])
+            .map(result)
+            .collect()
     }
 
-    fn histograms(&self) -> [Option<LogitHistogram>; CHANNELS.len()] {
-        std::array::from_fn(|channel| self.known[channel].then(|| self.histograms[channel].clone()))
+    fn histograms(&self) -> Vec<Option<LogitHistogram>> {
+        self.histograms.iter().zip(&self.known).map(|(own, known)| known.then(|| own.clone())).collect()
     }
 }
 
 /// The calibration of a channel over all patients; `None` if none has it.
-fn calibrated(channel: usize, patients: &[[Option<LogitHistogram>; CHANNELS.len()]]) -> Option<ChannelCalibration> {
+fn calibrated(channel: usize, name: &str, patients: &[Vec<Option<LogitHistogram>>]) -> Option<ChannelCalibration> {
     let mut all = LogitHistogram::default();
     patients.iter().filter_map(|patient| patient[channel].as_ref()).for_each(|own| all.join(own));
     let temperature = all.temperature();
     Some(ChannelCalibration {
-        channel: CHANNELS[channel].to_string(),
+        channel: name.to_string(),
         reliability: all.reliability(1.0)?,
         temperature,
         at_temperature: temperature.and_then(|t| all.reliability(t)),
@@ -517,7 +551,7 @@ fn calibrated(channel: usize, patients: &[[Option<LogitHistogram>; CHANNELS.len(
 fn lesion_shares(patients: &[PatientResult]) -> Vec<[f64; 2]> {
     let of = |patient: &PatientResult| {
         let overlap = |name| patient.channels.iter().find(|c| c.channel == name).map(|c| c.overlap);
-        let (lung, lesion) = (overlap(CHANNELS[0])?, overlap(CHANNELS[LESION])?);
+        let (lung, lesion) = (overlap(CHANNELS[0])?, overlap(CHANNELS[1])?);
         let percent = |lesion: u64, lung: u64| 100.0 * lesion as f64 / lung as f64;
         (lung.predicted > 0 && lung.truth > 0)
             .then(|| [percent(lesion.predicted, lung.predicted), percent(lesion.truth, lung.truth)])
@@ -534,12 +568,13 @@ fn mask(data: Vec<bool>, shape: [usize; 3], spacing_mm: [f64; 3]) -> Mask {
 
 /// Means over patients of every channel that one of them has; `slice_dice` gives those of single slices, by structure.
 pub(crate) fn summaries(
+    structures: &Structures,
     patients: &[PatientResult],
     slice_dice: &mut dyn Iterator<Item = Vec<f64>>,
     resamples: usize,
 ) -> Vec<ChannelSummary> {
-    let structures = STRUCTURES.iter().zip(slice_dice);
-    structures.filter_map(|(name, dice)| summarise(name, patients, dice, resamples)).collect()
+    let measured = structures.measured();
+    measured.iter().zip(slice_dice).filter_map(|(name, dice)| summarise(name, patients, dice, resamples)).collect()
 }
 
 fn summarise(name: &str, patients: &[PatientResult], slice_dice: Vec<f64>, resamples: usize) -> Option<ChannelSummary> {

@@ -7,6 +7,7 @@ use hilum_dicom::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Split, TrainConfig};
+use crate::structures::Structures;
 use crate::{TrainError, cases};
 
 /// Parts of the patients, each held out by one run.
@@ -54,10 +55,11 @@ impl TrainConfig {
     }
 
     fn dealt(&self, count: usize, data_root: &Path, limits: &Limits) -> Result<Vec<Vec<String>>, TrainError> {
+        let structures = Structures::of(&self.card.outputs)?;
         let mut slices = BTreeMap::<String, usize>::new();
         for source in &self.data {
             let folder = data_root.join(&source.folder);
-            for case in cases::list(source.layout, &folder, &source.reading(&self.card.input))? {
+            for case in cases::list(source.layout, &folder, &source.reading(&self.card.input, &structures))? {
                 let patient = self.split.canonical(case.patient()).to_string();
                 *slices.entry(patient).or_default() += case.read(limits)?.len();
             }

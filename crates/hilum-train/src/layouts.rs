@@ -9,7 +9,7 @@ use hilum_dicom::{Limits, SegmentInfo, SegmentationImage, Source, codes, nifti};
 use hilum_volume::{AxisOrder, Geometry, LabelMap, Orientation, Volume};
 
 use crate::TrainError;
-use crate::cases::{Case, CaseFiles, Known, Reading, Slice};
+use crate::cases::{Case, CaseFiles, Reading, Slice};
 use crate::pictures::{Plane, read_jpeg, read_png};
 
 /// Folders of COVID-19-CT-Seg: image, lung mask, lesion mask.
@@ -62,7 +62,7 @@ pub(crate) fn pictures(
             height: image.height,
             labels: labels.collect(),
             image: image.values,
-            known: Known { lung: true, consolidation: false },
+            known: bits(true, true, false),
             pixel: 1.0,
             whole: true,
             spacing_mm: None,
@@ -104,24 +104,12 @@ pub(crate) fn nifti_pair(
         return Err(TrainError::data(labels_path, "labels and image are not on the same grid"));
     }
     let is_hu = image.data().iter().any(|value| *value < -200.0);
-    let unknown = labels.labels().data().iter().find(|label| **label > CONSOLIDATION);
-    if let Some(label) = unknown {
-        return Err(TrainError::data(labels_path, unknown_label(*label)));
-    }
-    let consolidation = labels.labels().data().contains(&CONSOLIDATION);
-    let labels = labels.labels().map(|label| label_bits(*label));
-    Ok(volume_slices(case, &image, &labels, is_hu, Known { lung: true, consolidation }))
-}
-
-/// The label of consolidation in pairs of image and mask; 2 is any other lesion, 1 lung.
-const CONSOLIDATION: u8 = 3;
-
-fn label_bits(label: u8) -> u8 {
-    bits(label >= 1, label >= 2, label == CONSOLIDATION)
-}
-
-fn unknown_label(label: u8) -> String {
-    format!("label {label} is not one of 0 background, 1 lung, 2 lesion, 3 consolidation")
+    let label_bits = case.reading.label_bits()?;
+    let bits = labels.labels().data().iter().map(|label| label_bits.bits(*label)).collect::<Result<Vec<u8>, _>>();
+    let bits = bits.map_err(|reason| TrainError::data(labels_path, reason))?;
+    let told = label_bits.told(&case.reading.structures, bits.iter());
+    let labels = Volume::new(labels.geometry().clone(), bits).expect("a value for every voxel");
+    Ok(volume_slices(case, &image, &labels, is_hu, told))
 }
 
 /// Folders of image and mask pictures.
@@ -170,6 +158,7 @@ pub(crate) fn picture_pairs(
     names: &[String],
     limits: &Limits,
 ) -> Result<Vec<Slice>, TrainError> {
+    let label_bits = case.reading.label_bits()?;
     let slice = |(index, name): (usize, &String)| {
         let [image_path, mask_path] = picture_pair_files(folder, name);
         let is_png = image_path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
@@ -178,19 +167,17 @@ pub(crate) fn picture_pairs(
         if mask.size() != image.size() {
             return Err(TrainError::data(&mask_path, "mask and image differ in size"));
         }
-        if let Some(label) = mask.values.iter().find(|label| **label > CONSOLIDATION) {
-            return Err(TrainError::data(&mask_path, unknown_label(*label)));
-        }
+        let labels = mask.values.iter().map(|label| label_bits.bits(*label)).collect::<Result<_, _>>();
         Ok(Slice {
             patient: case.patient.clone(),
             volume: case.volume.clone(),
             index,
             width: image.width,
             height: image.height,
-            labels: mask.values.into_iter().map(label_bits).collect(),
+            labels: labels.map_err(|reason| TrainError::data(&mask_path, reason))?,
             pixel: CHEST_PIXELS / image.width.max(image.height) as f32,
             image: image.values,
-            known: Known { lung: true, consolidation: false },
+            known: 0,
             whole: true,
             spacing_mm: None,
             scanner: None,
@@ -201,14 +188,13 @@ pub(crate) fn picture_pairs(
         let path = &picture_pair_files(folder, &names[odd.index])[0];
         return Err(TrainError::data(path, "the picture differs in size from the first of its scan"));
     }
-    if slices.iter().any(|slice| slice.labels.iter().any(|bits| bits & 4 != 0)) {
-        slices.iter_mut().for_each(|slice| slice.known.consolidation = true);
-    }
+    let told = label_bits.told(&case.reading.structures, slices.iter().flat_map(|slice| &slice.labels));
+    slices.iter_mut().for_each(|slice| slice.known = told);
     Ok(slices)
 }
 
 /// The axial slices of a volume and of its label bits. Grey values are HU, or 0 to 255.
-fn volume_slices(case: &Case, image: &Volume<f32>, labels: &Volume<u8>, is_hu: bool, known: Known) -> Vec<Slice> {
+fn volume_slices(case: &Case, image: &Volume<f32>, labels: &Volume<u8>, is_hu: bool, known: u8) -> Vec<Slice> {
     let order = AxisOrder::towards(image.geometry(), Orientation::Axial);
     let (image, labels) = (image.reordered(order), labels.reordered(order));
     let [count, height, width] = image.shape();
@@ -281,7 +267,7 @@ pub(crate) fn single_picture(
         height: image.height,
         image: image.values,
         labels: labels.values,
-        known: Known { lung: false, consolidation: true },
+        known: bits(false, true, true),
         pixel: SEMISEG_PIXEL,
         whole: false,
         spacing_mm: None,
@@ -363,7 +349,7 @@ pub(crate) fn dicom(case: &Case, folder: &Path, limits: &Limits) -> Result<Vec<S
 }
 
 /// Label bits of all segments on a grid, and which of them are known.
-fn truth(segmentations: &[SegmentationImage], grid: &Geometry) -> Result<(Volume<u8>, Known), String> {
+fn truth(segmentations: &[SegmentationImage], grid: &Geometry) -> Result<(Volume<u8>, u8), String> {
     let mut all = Volume::filled(grid.clone(), 0_u8);
     let (mut lung, mut lesion, mut kinds) = (false, false, false);
     for segmentation in segmentations {
@@ -382,7 +368,7 @@ fn truth(segmentations: &[SegmentationImage], grid: &Geometry) -> Result<(Volume
     if !lesion {
         return Err("no segmentation has a segment of ground-glass, consolidation or opacity".into());
     }
-    Ok((all, Known { lung, consolidation: kinds }))
+    Ok((all, bits(lung, true, kinds)))
 }
 
 fn is(segment: &SegmentInfo, code: &hilum_dicom::Code) -> bool {
@@ -413,6 +399,7 @@ fn meaning(segment: &SegmentInfo) -> Option<u8> {
     }
 }
 
+/// Bits of pneumonia: [`Case::read`] makes those of the network's outputs of them.
 fn bits(lung: bool, lesion: bool, consolidation: bool) -> u8 {
     u8::from(lung) | u8::from(lesion) << 1 | u8::from(consolidation) << 2
 }

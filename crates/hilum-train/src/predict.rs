@@ -6,26 +6,25 @@ use hilum_nn::{Model, Runtime, run_slices};
 
 use crate::TrainError;
 use crate::calibration::LogitHistogram;
-use crate::cases::{CHANNELS, Slice};
-
-/// Place of lesion in [`CHANNELS`].
-pub(crate) const LESION: usize = 1;
+use crate::cases::Slice;
+use crate::structures::Structures;
 
 /// A model with what runs it.
 pub(crate) struct Predictor<'a> {
     runtime: &'a dyn Runtime,
     model: &'a Model,
-    channels: [usize; 3],
+    structures: Structures,
 }
 
 /// What the network says of one scan.
 pub(crate) struct Prediction {
     /// Bits as in [`Slice::labels`], of every slice.
     pub(crate) labels: Vec<Vec<u8>>,
-    /// For every slice, the lesion's logit that [`SLICE_PIXELS`] pixels of it reach.
+    /// For every slice, the logit of what is looked for that [`SLICE_PIXELS`] pixels of it reach.
     pub(crate) slice_logits: Vec<f32>,
-    /// Voxels by their logit, of every channel; within the lungs, as predicted or labelled, but for the lungs themselves.
-    pub(crate) histograms: [LogitHistogram; CHANNELS.len()],
+    /// Voxels by their logit, of every channel; within the lungs, as predicted or labelled, but for the lungs themselves and
+    /// networks that do not outline them.
+    pub(crate) histograms: Vec<LogitHistogram>,
 }
 
 /// Pixels of the network's size whose logit must reach a value for the slice to have it: 50 mm² of 1.4 mm pixels.
@@ -33,12 +32,17 @@ const SLICE_PIXELS: usize = 25;
 
 impl<'a> Predictor<'a> {
     pub(crate) fn new(runtime: &'a dyn Runtime, model: &'a Model) -> Result<Self, TrainError> {
-        Ok(Self { runtime, model, channels: channel_indices(model)? })
+        Ok(Self { runtime, model, structures: Structures::of(&model.card.outputs)? })
     }
 
-    /// The card's threshold of one of [`CHANNELS`], as a logit.
-    pub(crate) fn threshold(&self, channel: usize) -> f64 {
-        self.model.card.outputs[self.channels[channel]].logit_threshold().into()
+    /// What the model outlines.
+    pub(crate) fn structures(&self) -> &Structures {
+        &self.structures
+    }
+
+    /// The card's threshold of what is looked for, as a logit.
+    pub(crate) fn threshold(&self) -> f64 {
+        self.model.card.outputs[self.structures.target()].logit_threshold().into()
     }
 
     /// Runs the network on every slice of a scan.
@@ -50,7 +54,11 @@ impl<'a> Predictor<'a> {
         let input = &self.model.card.input;
         let labels = Mutex::new(vec![Vec::new(); volume.len()]);
         let slice_logits = Mutex::new(vec![f32::NEG_INFINITY; volume.len()]);
-        let histograms = Mutex::new([(); CHANNELS.len()].map(|()| LogitHistogram::default()));
+        let outputs = &self.model.card.outputs;
+        let histograms = Mutex::new(vec![LogitHistogram::default(); outputs.len()]);
+        // The lungs first: what is counted of the others lies within.
+        let lung = self.structures.lung();
+        let order: Vec<usize> = lung.into_iter().chain((0..outputs.len()).filter(|at| lung != Some(*at))).collect();
         let input_channels = self.runtime.graph().input_channels();
         let fill = |index: usize, out: &mut [f32]| {
             let spacing_mm = volume[0].spacing_mm.map(|mm| mm[0]);
@@ -78,20 +86,20 @@ impl<'a> Predictor<'a> {
             let plane = size[0] * size[1];
             let truth = &volume[index].labels;
             let mut predicted = vec![0u8; width * height];
-            let mut counted = [(); CHANNELS.len()].map(|()| LogitHistogram::default());
-            for (bit, channel) in self.channels.iter().enumerate() {
-                let threshold = self.model.card.outputs[*channel].logit_threshold();
-                let logits = &logits[channel * plane..][..plane];
+            let mut counted = vec![LogitHistogram::default(); outputs.len()];
+            for bit in order.iter().copied() {
+                let threshold = outputs[bit].logit_threshold();
+                let logits = &logits[bit * plane..][..plane];
                 for (i, label) in predicted.iter_mut().enumerate() {
                     let logit = enlarged(logits, size, factor, i / width, i % width);
                     *label |= u8::from(logit >= threshold) << bit;
-                    // The lungs are the first channel.
-                    if bit == 0 || (*label | truth[i]) & 1 == 1 {
+                    let within = |lung: usize| bit == lung || (*label | truth[i]) >> lung & 1 == 1;
+                    if lung.is_none_or(within) {
                         counted[bit].add(logit, truth[i] >> bit & 1 == 1);
                     }
                 }
             }
-            let mut lesion = logits[self.channels[LESION] * plane..][..plane].to_vec();
+            let mut lesion = logits[self.structures.target() * plane..][..plane].to_vec();
             let at = plane.saturating_sub(SLICE_PIXELS);
             let reached = *lesion.select_nth_unstable_by(at, f32::total_cmp).1;
             let held = "no thread panics while it holds the results";
@@ -122,14 +130,4 @@ fn enlarged(plane: &[f32], size: [usize; 2], factor: usize, row: usize, column: 
     let ((r0, r1, fr), (c0, c1, fc)) = (place(row, size[0]), place(column, size[1]));
     let at = |r: usize, c: usize| plane[r * size[1] + c];
     (at(r0, c0) * (1.0 - fc) + at(r0, c1) * fc) * (1.0 - fr) + (at(r1, c0) * (1.0 - fc) + at(r1, c1) * fc) * fr
-}
-
-/// Output channel of the model for each of [`CHANNELS`].
-fn channel_indices(model: &Model) -> Result<[usize; 3], TrainError> {
-    let mut indices = [0; CHANNELS.len()];
-    for (index, name) in indices.iter_mut().zip(CHANNELS) {
-        let found = model.card.output_index(name);
-        *index = found.ok_or_else(|| TrainError::Config(format!("the model predicts no channel `{name}`")))?;
-    }
-    Ok(indices)
 }

@@ -15,6 +15,7 @@ use crate::curve::{Curve, Row};
 use crate::network::{self, Learning, StepResult};
 use crate::optimizer::{self, Moments};
 use crate::parts::with_parts;
+use crate::structures::Structures;
 use crate::validation::{self, Measured};
 use crate::{Arithmetic, TrainDevice, TrainError, supervision};
 
@@ -212,11 +213,13 @@ fn run_with(
     };
     state.weights.check(&graph)?;
     let described = with_parts(config, sampler);
+    let structures = Structures::of(&config.card.outputs)?;
     let mut files = RunFiles {
         config: &described,
         run_dir,
         identity,
-        curve: Curve::open(run_dir, state.step)?,
+        curve: Curve::open(run_dir, state.step, structures.names())?,
+        structures,
         counts: sampler.counts(),
     };
     let schedule = &config.schedule;
@@ -350,6 +353,7 @@ struct RunFiles<'a> {
     config: &'a TrainConfig,
     run_dir: &'a Path,
     identity: String,
+    structures: Structures,
     curve: Curve,
     counts: (usize, usize),
 }
@@ -357,7 +361,7 @@ struct RunFiles<'a> {
 impl RunFiles<'_> {
     fn save(&mut self, state: &State) -> Result<(), TrainError> {
         self.curve.write(self.run_dir)?;
-        if let Some(table) = state.validation.table() {
+        if let Some(table) = state.validation.table(self.structures.names()) {
             write_atomically(&self.run_dir.join("validation.csv"), table.as_bytes())?;
         }
         self.export(state.validation.best().unwrap_or(&state.average), state)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cases::CHANNELS;
 use crate::evaluate::{ChannelSummary, PatientResult, summaries};
-use crate::predict::LESION;
+use crate::structures::Structures;
 
 /// Share of the labelled lungs that is labelled lesion, in percent, from which a patient counts as one with much lesion.
 /// The CT severity score has the same limit: less of a lobe scores 1, as little as can be (Pan et al. 2020,
@@ -31,7 +31,7 @@ pub struct Subgroup {
 }
 
 /// Every subgroup that the data set tells of a patient to be in.
-pub(crate) fn subgroups(patients: &[PatientResult], resamples: usize) -> Vec<Subgroup> {
+pub(crate) fn subgroups(structures: &Structures, patients: &[PatientResult], resamples: usize) -> Vec<Subgroup> {
     let mut groups = BTreeMap::<(String, String), Vec<PatientResult>>::new();
     for patient in patients {
         for group in [burden(patient), slices(patient), scanner(patient)].into_iter().flatten() {
@@ -42,7 +42,7 @@ pub(crate) fn subgroups(patients: &[PatientResult], resamples: usize) -> Vec<Sub
         name,
         meaning,
         patients: patients.len(),
-        summary: summaries(&patients, &mut std::iter::repeat_with(Vec::new), resamples),
+        summary: summaries(structures, &patients, &mut std::iter::repeat_with(Vec::new), resamples),
     };
     groups.into_iter().map(subgroup).collect()
 }
@@ -50,7 +50,7 @@ pub(crate) fn subgroups(patients: &[PatientResult], resamples: usize) -> Vec<Sub
 /// Small or large share of the lungs, where both are labelled.
 fn burden(patient: &PatientResult) -> Option<(String, String)> {
     let truth = |name| patient.channels.iter().find(|c| c.channel == name).map(|c| c.overlap.truth as f64);
-    let (lung, lesion) = (truth(CHANNELS[0]).filter(|lung| *lung > 0.0)?, truth(CHANNELS[LESION])?);
+    let (lung, lesion) = (truth(CHANNELS[0]).filter(|lung| *lung > 0.0)?, truth(CHANNELS[1])?);
     let (size, than) = match 100.0 * lesion / lung < MUCH_LESION_PERCENT {
         true => ("small", "less than"),
         false => ("large", "at least"),
@@ -113,7 +113,7 @@ mod tests {
             patient("b", 50, 0.8, Some(5.0), Some("GE Medical, Inc.")),
             patient("c", 300, 0.6, None, None),
         ];
-        let groups = subgroups(&patients, 50);
+        let groups = subgroups(&Structures::default(), &patients, 50);
         let found: Vec<_> = groups
             .iter()
             .map(|group| (group.name.as_str(), group.patients, group.summary[1].dice.unwrap().mean))

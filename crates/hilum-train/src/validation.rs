@@ -7,7 +7,6 @@ use hilum_dicom::Limits;
 use hilum_nn::{Model, Weights};
 use serde::{Deserialize, Serialize};
 
-use crate::cases::CHANNELS;
 use crate::config::{Side, TrainConfig, Validation};
 use crate::{EvaluateOptions, TrainError, evaluate};
 
@@ -67,9 +66,9 @@ impl Measured {
     }
 
     /// `validation.csv`; `None` without measurements.
-    pub(crate) fn table(&self) -> Option<String> {
+    pub(crate) fn table(&self, channels: &[String]) -> Option<String> {
         let mut text = String::from("step");
-        CHANNELS.iter().for_each(|channel| write!(text, ",dice_{channel}").expect("strings grow"));
+        channels.iter().for_each(|channel| write!(text, ",dice_{channel}").expect("strings grow"));
         text.push_str(",score\n");
         for row in &self.rows {
             write!(text, "{}", row.step).expect("strings grow");
@@ -90,12 +89,14 @@ pub(crate) fn measure(
     limits: &Limits,
     model: &Model,
 ) -> Result<Vec<f64>, TrainError> {
-    let mut dice = vec![Vec::new(); CHANNELS.len()];
+    let outputs = &model.card.outputs;
+    let mut dice = vec![Vec::new(); outputs.len()];
     for source in &config.data {
         let options = EvaluateOptions {
             split: Some((config.split.clone(), Side::Validation)),
             prefix: source.prefix.clone(),
             upside_down: source.upside_down.clone(),
+            labels: source.labels.clone(),
             limits: limits.clone(),
             ..EvaluateOptions::default()
         };
@@ -106,7 +107,7 @@ pub(crate) fn measure(
         for patient in &measured.patients {
             for channel in &patient.channels {
                 // What follows from the network's channels has no say of its own.
-                if let Some(place) = CHANNELS.iter().position(|name| *name == channel.channel) {
+                if let Some(place) = outputs.iter().position(|output| output.name == channel.channel) {
                     dice[place].push(channel.dice);
                 }
             }
@@ -121,6 +122,7 @@ pub(crate) fn measure(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::structures::Structures;
 
     #[test]
     fn the_best_is_kept_and_patience_ends() {
@@ -138,6 +140,6 @@ mod tests {
         assert_eq!(measured.best_step(), Some(20), "the first of the best");
         assert_eq!(measured.best().unwrap(), &weights(20.0));
         assert!(!measured.is_over(None));
-        assert!(measured.table().unwrap().ends_with("40,0.7000,,0.7000,0.7000\n"));
+        assert!(measured.table(Structures::default().names()).unwrap().ends_with("40,0.7000,,0.7000,0.7000\n"));
     }
 }

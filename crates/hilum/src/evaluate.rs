@@ -126,6 +126,7 @@ fn refuse_unheeded(arguments: &EvaluateArguments, has_slice_labels: bool) -> Res
 /// Takes from a configuration what it says of the folder, where the arguments do not say otherwise.
 fn heed(config: &TrainConfig, arguments: &EvaluateArguments, folder: &Path, options: &mut EvaluateOptions) {
     options.upside_down.extend(upside_down(config, folder));
+    options.labels = sources(config, folder).next().map_or_else(Vec::new, |source| source.labels.clone());
     options.prefix = arguments.prefix.clone().or_else(|| prefix(config, folder)).unwrap_or_default();
 }
 

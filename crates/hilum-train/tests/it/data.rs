@@ -8,7 +8,7 @@ use hilum_dicom::{
     nifti::{self, Compression},
     scan, write_ct_series,
 };
-use hilum_train::{Augmentation, Known, Layout, Reading, Side, Slice, Split, TrainConfig, TrainError, example, read};
+use hilum_train::{Augmentation, Layout, Reading, Side, Slice, Split, TrainConfig, TrainError, example, read};
 use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
 
 use crate::synthetic;
@@ -64,7 +64,7 @@ fn slice(width: usize, height: usize) -> Slice {
         height,
         image: (0..width * height).map(|i| 200 * u8::from(inside(i))).collect(),
         labels: (0..width * height).map(|i| u8::from(inside(i))).collect(),
-        known: Known { lung: true, consolidation: false },
+        known: 0b011,
         pixel: 1.0,
         whole: true,
         spacing_mm: None,
@@ -108,7 +108,7 @@ fn the_synthetic_set_is_read_as_written() {
     synthetic::write(folder.path(), 2);
     let slices = read(Layout::Covid19CtSeg, folder.path(), &reading(""), &Limits::default()).unwrap();
     assert_eq!(slices.len(), 8);
-    assert!(slices.iter().all(|slice| slice.has_lesion() && slice.width == synthetic::SIZE));
+    assert!(slices.iter().all(|slice| slice.shows(1) && slice.width == synthetic::SIZE));
     std::fs::remove_file(folder.path().join("covid/0003.png")).unwrap();
     let error = read(Layout::Covid19CtSeg, folder.path(), &reading(""), &Limits::default()).unwrap_err().to_string();
     assert!(error.contains("0003.png"), "{error}");
@@ -147,7 +147,7 @@ fn picture_pairs_are_read_by_patient_scan_and_slice() {
     ];
     assert_eq!(seen, expected);
     assert_eq!(slices[0].labels, [0, 1, 3, 7, 0, 0, 0, 0]);
-    let known = slices.iter().map(|slice| slice.known.consolidation).collect::<Vec<_>>();
+    let known = slices.iter().map(|slice| slice.known >> 2 == 1).collect::<Vec<_>>();
     assert_eq!(known, [true, true, false, false], "what has no 3 need not tell consolidation");
     assert_eq!((slices[0].pixel, slices[0].whole), (64.0, true), "four pixels are a whole chest");
 
@@ -171,8 +171,8 @@ fn labels_of_nifti_pairs_tell_consolidation() {
     };
     let slices = read_with([0, 1, 2, 3]).unwrap();
     assert_eq!(slices[0].labels, [0, 1, 3, 7]);
-    assert_eq!(slices[0].known, Known { lung: true, consolidation: true });
-    assert!(!read_with([0, 1, 2, 2]).unwrap()[0].known.consolidation);
+    assert_eq!(slices[0].known, 0b111);
+    assert_eq!(read_with([0, 1, 2, 2]).unwrap()[0].known, 0b011);
     assert!(read_with([0, 1, 2, 4]).unwrap_err().to_string().contains("label 4"));
 }
 
@@ -191,7 +191,7 @@ fn a_folder_of_no_layout_has_none() {
 }
 
 fn reading(prefix: &str) -> Reading {
-    Reading { prefix: prefix.into(), window_hu: [-1250.0, 250.0], pixel_mm: 1.4, upside_down: Vec::new() }
+    Reading { prefix: prefix.into(), ..Reading::default() }
 }
 
 /// Counts as in the data sets' own description.
@@ -207,10 +207,10 @@ fn the_real_sets_are_read_whole() {
         read(Layout::CovidSemiSeg, &root.join("covid-semiseg-50"), &reading("semiseg-"), &Limits::default()).unwrap();
     assert_eq!(semiseg.len(), 50);
     let consolidated = semiseg.iter().filter(|s| s.labels.iter().any(|bits| bits & 4 != 0)).count();
-    assert!(consolidated > 10 && semiseg.iter().all(Slice::has_lesion), "{consolidated}");
+    assert!(consolidated > 10 && semiseg.iter().all(|slice| slice.shows(1)), "{consolidated}");
     let medseg = read(Layout::NiftiPairs, &root.join("medseg-9"), &reading("medseg-"), &Limits::default()).unwrap();
     assert_eq!(medseg.len(), 45 + 39 + 140 + 39 + 66 + 42 + 42 + 45 + 93);
-    let with_lesion = medseg.iter().filter(|slice| slice.has_lesion()).count();
+    let with_lesion = medseg.iter().filter(|slice| slice.shows(1)).count();
     assert_eq!(with_lesion, 43 + 14 + 43 + 25 + 45 + 1 + 9 + 36 + 73);
 }
 
@@ -254,7 +254,7 @@ fn a_series_with_its_segmentation_is_read_as_written() {
     let slices = read(Layout::DicomSeg, folder.path(), &reading("own-"), &Limits::default()).unwrap();
     assert_eq!((slices.len(), slices[1].patient.as_str()), (4, "own-p1"));
     assert_eq!((slices[1].image[0], slices[1].image[2 * 8 + 3]), (77, 255), "-800 and 250 HU of -1250 to 250");
-    assert_eq!(slices[1].known, Known { lung: true, consolidation: true });
+    assert_eq!(slices[1].known, 0b111);
     assert_eq!(slices[1].labels[16..24], [1, 1, 1, 3, 7, 1, 1, 1]);
     assert!(slices[0].labels.iter().all(|bits| *bits == 0));
     assert_eq!(slices[1].spacing_mm, Some([3.0, 1.4, 1.4]));

@@ -13,32 +13,57 @@ pub(crate) fn write(folder: &Path, patients: usize) {
         std::fs::create_dir_all(folder.join(kind)).unwrap();
     }
     for slice in 0..patients * 4 {
-        let mut random = fastrand::Rng::with_seed(slice as u64);
-        let mut draw = |low: f32, high: f32| low + (high - low) * random.f32();
-        let (shift_y, shift_x) = (draw(-3.0, 3.0), draw(-3.0, 3.0));
-        let lesion = [24.0 + shift_y + draw(-6.0, 6.0), 15.0 + shift_x, draw(3.0, 5.0)];
-        let noise: Vec<f32> = (0..SIZE * SIZE).map(|_| draw(-8.0, 8.0)).collect();
-        let inside = |i: usize, y: f32, x: f32, high: f32, wide: f32| {
-            let (dy, dx) = ((i / SIZE) as f32 - y, (i % SIZE) as f32 - x);
-            (dy / high).powi(2) + (dx / wide).powi(2) <= 1.0
-        };
-        let lung = |i: usize| [15.0, 33.0].iter().any(|x| inside(i, 24.0 + shift_y, x + shift_x, 13.0, 7.0));
-        let ill = |i: usize| lung(i) && inside(i, lesion[0], lesion[1], lesion[2], lesion[2]);
-        let body = |i: usize| inside(i, 24.0 + shift_y, 24.0 + shift_x, 21.0, 22.0);
-        let grey = |i: usize| match (body(i), lung(i), ill(i)) {
-            (false, _, _) => 10.0,
-            (_, false, _) => 200.0,
-            (_, _, false) => 50.0,
-            _ => 130.0,
-        };
-        let picture = |value: &dyn Fn(usize) -> f32| -> Vec<u8> { (0..SIZE * SIZE).map(|i| value(i) as u8).collect() };
         let name = format!("{slice:04}.png");
-        save(&folder.join("ct").join(&name), &picture(&|i| (grey(i) + noise[i]).max(0.0)));
-        save(&folder.join("lungs").join(&name), &picture(&|i| 255.0 * f32::from(u8::from(lung(i)))));
-        save(&folder.join("covid").join(&name), &picture(&|i| 255.0 * f32::from(u8::from(ill(i)))));
+        let (image, [lungs, lesions]) = chest(slice);
+        save(&folder.join("ct").join(&name), &image);
+        for (kind, mask) in [("lungs", lungs), ("covid", lesions)] {
+            save(
+                &folder.join(kind).join(&name),
+                &mask.iter().map(|inside| 255 * u8::from(*inside)).collect::<Vec<_>>(),
+            );
+        }
         table.push_str(&format!("{slice:04},scan{0},p{0}\n", slice / 4));
     }
     std::fs::write(folder.join("volumes.csv"), table).unwrap();
+}
+
+/// The same as pairs of pictures, lungs labelled 5 and lesions 7.
+pub(crate) fn write_pairs(folder: &Path, patients: usize) {
+    for kind in ["images", "masks"] {
+        std::fs::create_dir_all(folder.join(kind)).unwrap();
+    }
+    for slice in 0..patients * 4 {
+        let name = format!("p{}_{slice}.png", slice / 4);
+        let (image, [lungs, lesions]) = chest(slice);
+        save(&folder.join("images").join(&name), &image);
+        let mask = lungs.iter().zip(&lesions).map(|(lung, lesion)| if *lesion { 7 } else { 5 * u8::from(*lung) });
+        save(&folder.join("masks").join(&name), &mask.collect::<Vec<_>>());
+    }
+}
+
+/// A slice with its lungs and its lesion, which is lung, too.
+fn chest(slice: usize) -> (Vec<u8>, [Vec<bool>; 2]) {
+    let mut random = fastrand::Rng::with_seed(slice as u64);
+    let mut draw = |low: f32, high: f32| low + (high - low) * random.f32();
+    let (shift_y, shift_x) = (draw(-3.0, 3.0), draw(-3.0, 3.0));
+    let lesion = [24.0 + shift_y + draw(-6.0, 6.0), 15.0 + shift_x, draw(3.0, 5.0)];
+    let noise: Vec<f32> = (0..SIZE * SIZE).map(|_| draw(-8.0, 8.0)).collect();
+    let inside = |i: usize, y: f32, x: f32, high: f32, wide: f32| {
+        let (dy, dx) = ((i / SIZE) as f32 - y, (i % SIZE) as f32 - x);
+        (dy / high).powi(2) + (dx / wide).powi(2) <= 1.0
+    };
+    let lung = |i: usize| [15.0, 33.0].iter().any(|x| inside(i, 24.0 + shift_y, x + shift_x, 13.0, 7.0));
+    let ill = |i: usize| lung(i) && inside(i, lesion[0], lesion[1], lesion[2], lesion[2]);
+    let body = |i: usize| inside(i, 24.0 + shift_y, 24.0 + shift_x, 21.0, 22.0);
+    let grey = |i: usize| match (body(i), lung(i), ill(i)) {
+        (false, _, _) => 10.0,
+        (_, false, _) => 200.0,
+        (_, _, false) => 50.0,
+        _ => 130.0,
+    };
+    let pixels = 0..SIZE * SIZE;
+    let image = pixels.clone().map(|i| (grey(i) + noise[i]).max(0.0) as u8).collect();
+    (image, [pixels.clone().map(lung).collect(), pixels.map(ill).collect()])
 }
 
 fn save(path: &Path, pixels: &[u8]) {

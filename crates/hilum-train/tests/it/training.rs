@@ -5,8 +5,8 @@ use std::path::Path;
 
 use hilum_dicom::Limits;
 use hilum_train::{
-    EvaluateOptions, Folds, Loss, Method, Progress, RunOptions, Side, Start, TrainConfig, TrainError, Validation,
-    compare, comparison_table, cross_validate, evaluate, read_model, rehearse, run,
+    EvaluateOptions, Folds, Layout, Loss, Method, Progress, RunOptions, Side, Start, TrainConfig, TrainError,
+    Validation, compare, comparison_table, cross_validate, evaluate, read_model, rehearse, run,
 };
 
 use crate::synthetic;
@@ -132,6 +132,63 @@ fn a_run_that_was_killed_ends_as_one_that_was_not() {
     other.seed += 1;
     let error = run(&other, folder.path(), &killed, &RunOptions::default(), &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("another configuration"), "{error}");
+}
+
+/// A disease of one's own: other outputs, other numbers in the masks, carried over from another network by name.
+#[test]
+fn outputs_of_ones_own_are_learned_and_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(&folder.path().join("synthetic"), 6);
+    synthetic::write_pairs(&folder.path().join("pairs"), 6);
+    let first = folder.path().join("first");
+    run(&synthetic::config(60), folder.path(), &first, &RunOptions::default(), &mut |_| ()).unwrap();
+
+    let mut config = synthetic::config(60);
+    config.network.output_channels = 2;
+    config.card.outputs.truncate(2);
+    config.card.outputs[1].name = "nodule".into();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>();
+    let pairs = &mut config.data[0];
+    (pairs.layout, pairs.folder, pairs.lesion_share) = (Layout::PngPairs, "pairs".into(), Some(0.5));
+    // 1 to 4 and 6 do not occur and mean nothing.
+    pairs.labels = [&[][..], &[], &[], &[], &["lung"], &[], &["lung", "nodule"]].map(names).to_vec();
+    config.start = Some(Start { from: first.join("card.toml"), ..Start::default() });
+    let config = TrainConfig::from_toml(&config.to_toml()).unwrap();
+    let run_dir = folder.path().join("own");
+    run(&config, folder.path(), &run_dir, &RunOptions::default(), &mut |_| ()).unwrap();
+    let curve = std::fs::read_to_string(run_dir.join("curve.csv")).unwrap();
+    assert!(curve.lines().next().unwrap().ends_with(",dice_lung,dice_nodule"), "{curve}");
+    let origin = std::fs::read_to_string(run_dir.join("run.json")).unwrap();
+    let origin: serde_json::Value = serde_json::from_str(&origin).unwrap();
+    assert_eq!(origin["started_from"]["adapted"], serde_json::json!(["head.weight", "head.bias"]));
+
+    let model = read_model(&run_dir.join("card.toml")).unwrap();
+    let options = EvaluateOptions {
+        split: Some((config.split.clone(), Side::HoldOut)),
+        labels: config.data[0].labels.clone(),
+        threads: 1,
+        ..EvaluateOptions::default()
+    };
+    let data = folder.path().join("pairs");
+    let result = evaluate(Layout::PngPairs, &data, &model, &options, &|_| ()).unwrap();
+    let channels: Vec<_> = result.patients[0].channels.iter().map(|c| (c.channel.as_str(), c.dice)).collect();
+    let [("lung", lung), ("nodule", nodule)] = channels[..] else { panic!("{channels:?}") };
+    assert!(lung > 0.85 && nodule > 0.5, "{}", result.table());
+    let error = evaluate(Layout::PngPairs, &data, &model, &EvaluateOptions::default(), &|_| ()).unwrap_err();
+    assert!(error.to_string().contains("label 5 is not one of 0 (background) to 2"), "{error}");
+
+    for (change, expected) in [
+        ((|c| c.data[0].labels[4] = vec!["liver".into()]) as fn(&mut TrainConfig), "no output `liver`"),
+        (|c| c.augmentation.inserted_lesions = 0.1, "first two outputs are lung and lesion"),
+        (|c| c.card.outputs[1].name = "lung".into(), "two outputs are called `lung`"),
+        (|c| c.network.output_channels = 3, "as many as there are [[card.outputs]]"),
+        (|c| c.data[0].layout = Layout::Covid19CtSeg, "labels are for pairs"),
+    ] {
+        let mut wrong = config.clone();
+        change(&mut wrong);
+        let error = TrainConfig::from_toml(&wrong.to_toml()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// The same description in three dimensions.
