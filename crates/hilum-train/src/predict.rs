@@ -48,9 +48,8 @@ impl<'a> Predictor<'a> {
     /// Runs the network on every slice of a scan.
     pub(crate) fn predict(&self, volume: &[Slice]) -> Result<Prediction, TrainError> {
         let (width, height) = (volume[0].width, volume[0].height);
-        // Images finer than the network's are averaged by whole factors, the logits interpolated back.
-        let factor = (1.0 / volume[0].pixel).round().max(1.0) as usize;
-        let size = [height.div_ceil(factor), width.div_ceil(factor)];
+        let scale = Scale::of([height, width], volume[0].pixel);
+        let size = scale.size;
         let input = &self.model.card.input;
         let labels = Mutex::new(vec![Vec::new(); volume.len()]);
         let slice_logits = Mutex::new(vec![f32::NEG_INFINITY; volume.len()]);
@@ -63,23 +62,9 @@ impl<'a> Predictor<'a> {
         let fill = |index: usize, out: &mut [f32]| {
             let spacing_mm = volume[0].spacing_mm.map(|mm| mm[0]);
             let seen = input.slices_seen(input_channels, index, volume.len(), spacing_mm);
-            let planes = seen.zip(out.chunks_exact_mut(size[0] * size[1]));
-            for ((i, out), image) in
-                planes.flat_map(|(seen, out)| out.iter_mut().enumerate().zip(std::iter::repeat(&volume[seen].image)))
-            {
-                let (row, column) = (i / size[1] * factor, i % size[1] * factor);
-                let rows = row..(row + factor).min(height);
-                let columns = column..(column + factor).min(width);
-                let count = (rows.len() * columns.len()) as f32;
-                let sum: f32 = rows
-                    .map(|r| {
-                        image[r * width + columns.start..r * width + columns.end]
-                            .iter()
-                            .map(|v| input.grey_from_8_bit(*v))
-                            .sum::<f32>()
-                    })
-                    .sum();
-                *out = sum / count;
+            for (seen, out) in seen.zip(out.chunks_exact_mut(size[0] * size[1])) {
+                let greys: Vec<f32> = volume[seen].image.iter().map(|v| input.grey_from_8_bit(*v)).collect();
+                out.iter_mut().enumerate().for_each(|(i, out)| *out = scale.seen(&greys, i / size[1], i % size[1]));
             }
         };
         let take = |index: usize, logits: &[f32]| {
@@ -91,7 +76,7 @@ impl<'a> Predictor<'a> {
                 let threshold = outputs[bit].logit_threshold();
                 let logits = &logits[bit * plane..][..plane];
                 for (i, label) in predicted.iter_mut().enumerate() {
-                    let logit = enlarged(logits, size, factor, i / width, i % width);
+                    let logit = scale.said(logits, i / width, i % width);
                     *label |= u8::from(logit >= threshold) << bit;
                     let within = |lung: usize| bit == lung || (*label | truth[i]) >> lung & 1 == 1;
                     if lung.is_none_or(within) {
@@ -117,8 +102,54 @@ impl<'a> Predictor<'a> {
     }
 }
 
+/// Between an image and what the network sees of it. Images finer than the network's are averaged by whole factors and the
+/// logits interpolated back, coarser ones the other way round, as training enlarges them.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    image: [usize; 2],
+    /// Of what the network sees.
+    size: [usize; 2],
+    factor: usize,
+    enlarges: bool,
+}
+
+/// Coarser images are enlarged this many times at most: what is lost cannot be brought back, and memory is not endless.
+const ENLARGED_MOST: f32 = 8.0;
+
+impl Scale {
+    /// Of an image whose pixels are `pixel` times those of the network.
+    fn of(image: [usize; 2], pixel: f32) -> Self {
+        let up = pixel.round().clamp(1.0, ENLARGED_MOST) as usize;
+        let down = (1.0 / pixel).round().max(1.0) as usize;
+        match up {
+            1 => Self { image, size: image.map(|side| side.div_ceil(down)), factor: down, enlarges: false },
+            _ => Self { image, size: image.map(|side| side * up), factor: up, enlarges: true },
+        }
+    }
+
+    /// What the network sees at one of its pixels.
+    fn seen(&self, greys: &[f32], row: usize, column: usize) -> f32 {
+        let scaled = if self.enlarges { interpolated } else { averaged };
+        scaled(greys, self.image, self.factor, row, column)
+    }
+
+    /// What it said of a pixel of the image.
+    fn said(&self, logits: &[f32], row: usize, column: usize) -> f32 {
+        let scaled = if self.enlarges { averaged } else { interpolated };
+        scaled(logits, self.size, self.factor, row, column)
+    }
+}
+
+/// The mean of the pixels of a fine plane that lie in one of the coarse plane.
+fn averaged(plane: &[f32], [height, width]: [usize; 2], factor: usize, row: usize, column: usize) -> f32 {
+    let rows = row * factor..((row + 1) * factor).min(height);
+    let columns = column * factor..((column + 1) * factor).min(width);
+    let count = (rows.len() * columns.len()) as f32;
+    rows.map(|r| plane[r * width + columns.start..r * width + columns.end].iter().sum::<f32>()).sum::<f32>() / count
+}
+
 /// The value of a coarse plane at a pixel of the fine one, linearly between the coarse pixels' centres.
-fn enlarged(plane: &[f32], size: [usize; 2], factor: usize, row: usize, column: usize) -> f32 {
+fn interpolated(plane: &[f32], size: [usize; 2], factor: usize, row: usize, column: usize) -> f32 {
     if factor == 1 {
         return plane[row * size[1] + column];
     }
@@ -130,4 +161,27 @@ fn enlarged(plane: &[f32], size: [usize; 2], factor: usize, row: usize, column: 
     let ((r0, r1, fr), (c0, c1, fc)) = (place(row, size[0]), place(column, size[1]));
     let at = |r: usize, c: usize| plane[r * size[1] + c];
     (at(r0, c0) * (1.0 - fc) + at(r0, c1) * fc) * (1.0 - fr) + (at(r1, c0) * (1.0 - fc) + at(r1, c1) * fc) * fr
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_meet_the_network_at_its_own_scale() {
+        for (pixel, size) in
+            [(1.0, [10, 21]), (0.7, [10, 21]), (0.5, [5, 11]), (0.3, [4, 7]), (1.4, [10, 21]), (2.0, [20, 42])]
+        {
+            let scale = Scale::of([10, 21], pixel);
+            assert_eq!(scale.size, size, "{pixel}");
+            // A slope stays a slope, there and back, but for the rim.
+            let greys: Vec<f32> = (0..210).map(|i| (i % 21) as f32).collect();
+            let seen = (0..size[0] * size[1]).map(|i| scale.seen(&greys, i / size[1], i % size[1])).collect::<Vec<_>>();
+            for column in 4..17 {
+                let back = scale.said(&seen, 5, column);
+                assert!((back - column as f32).abs() < 1e-4, "{pixel}: {column} became {back}");
+            }
+        }
+        assert_eq!(Scale::of([512, 512], 1000.0).size, [4096; 2], "not beyond all bounds");
+    }
 }

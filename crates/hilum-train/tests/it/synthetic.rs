@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use hilum_dicom::nifti;
 use hilum_train::TrainConfig;
+use hilum_volume::{Geometry, LabelMap, PatientPoint, Volume};
 
 pub(crate) const SIZE: usize = 48;
 
@@ -27,17 +29,22 @@ pub(crate) fn write(folder: &Path, patients: usize) {
     std::fs::write(folder.join("volumes.csv"), table).unwrap();
 }
 
-/// The same as pairs of pictures, lungs labelled 5 and lesions 7.
+/// The same as pairs of NIfTI files, lungs labelled 5 and lesions 7.
 pub(crate) fn write_pairs(folder: &Path, patients: usize) {
-    for kind in ["images", "masks"] {
-        std::fs::create_dir_all(folder.join(kind)).unwrap();
-    }
-    for slice in 0..patients * 4 {
-        let name = format!("p{}_{slice}.png", slice / 4);
-        let (image, [lungs, lesions]) = chest(slice);
-        save(&folder.join("images").join(&name), &image);
-        let mask = lungs.iter().zip(&lesions).map(|(lung, lesion)| if *lesion { 7 } else { 5 * u8::from(*lung) });
-        save(&folder.join("masks").join(&name), &mask.collect::<Vec<_>>());
+    std::fs::create_dir_all(folder).unwrap();
+    let grid = Geometry::axial([4, SIZE, SIZE], PatientPoint([0.0; 3]), [2.0, 1.0, 1.0]).unwrap();
+    for patient in 0..patients {
+        let (mut image, mut labels) = (Vec::new(), Vec::new());
+        for (grey, [lungs, lesions]) in (4 * patient..4 * (patient + 1)).map(chest) {
+            image.extend(grey.into_iter().map(i16::from));
+            labels
+                .extend(lungs.iter().zip(&lesions).map(|(lung, lesion)| if *lesion { 7 } else { 5 * u8::from(*lung) }));
+        }
+        let file = |kind: &str| std::fs::File::create(folder.join(format!("p{patient}_{kind}.nii.gz"))).unwrap();
+        let image = Volume::new(grid.clone(), image).unwrap();
+        nifti::write_volume(&image, file("image"), nifti::Compression::Gzip).unwrap();
+        let labels = LabelMap::new(Volume::new(grid.clone(), labels).unwrap());
+        nifti::write_labels(&labels, file("labels"), nifti::Compression::Gzip).unwrap();
     }
 }
 
