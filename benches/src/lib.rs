@@ -19,7 +19,9 @@
 mod networks;
 mod peak;
 mod protocol;
+mod roc;
 
 pub use networks::{NETWORKS, Network, input_for, weights_for};
 pub use peak::peak_operations;
 pub use protocol::serve;
+pub use roc::roc;

@@ -4,6 +4,8 @@
 //! separated: scan, change, whether results with it are still to be trusted, score of unlikeness, codes of severe notes and, in
 //! brackets, of warnings on the images (or the refusal), and opacity in percent of the lung. Further arguments that begin with `=`
 //! name the changes to be made, all if there are none. With `-` for CARD no network runs: what is measured in the images is printed.
+//!
+//! `unusual --roc TABLE FILE.svg` draws the ROC of such lines and prints its figures.
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +70,16 @@ const CHANGES: &[Change] = &[
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let (wanted, paths): (Vec<_>, Vec<_>) = arguments.iter().partition(|a| a.to_string_lossy().starts_with('='));
-    let [card, scans @ ..] = &paths[..] else { bail!("unusual CARD SCAN… [=CHANGE…]") };
+    if let [option, table, svg] = &arguments[..]
+        && option.as_os_str() == "--roc"
+    {
+        let (drawn, words) = hilum_benches::roc(&std::fs::read_to_string(table)?)?;
+        print!("{words}");
+        return Ok(std::fs::write(svg, drawn)?);
+    }
+    let [card, scans @ ..] = &paths[..] else {
+        bail!("unusual CARD SCAN… [=CHANGE…], or unusual --roc TABLE FILE.svg")
+    };
     let network = match card.as_os_str() == "-" {
         true => None,
         false => Some(LesionNetwork::new(hilum_train::read_model(card)?, 0)?),

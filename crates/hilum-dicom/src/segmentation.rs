@@ -368,9 +368,16 @@ mod tests {
 
     #[test]
     fn bits_are_packed_from_the_lowest_without_gaps() {
+        let belongs = std::array::from_fn(|label| label == 2 || label == 7);
         let mut bits = BitPixels::default();
-        bits.extend([true, false, true].into_iter());
-        bits.extend([true, true, false, false, false, true, true].into_iter());
+        bits.extend(&[2, 0, 7], &belongs);
+        bits.extend(&[2, 2, 1, 0, 1, 7, 7], &belongs);
         assert_eq!(bits.bytes, [0b0001_1101, 0b0000_0011]);
+        // Slices of any length, whole bytes in them or none, as bit by bit.
+        let labels: Vec<u8> = (0..100_u8).map(|i| i.wrapping_mul(37) % 9).collect();
+        let (mut whole, mut parts) = (BitPixels::default(), BitPixels::default());
+        labels.iter().for_each(|label| whole.push(u8::from(belongs[usize::from(*label)])));
+        [0..3, 3..3, 3..30, 30..35, 35..100].into_iter().for_each(|part| parts.extend(&labels[part], &belongs));
+        assert_eq!(whole.bytes, parts.bytes);
     }
 }

@@ -219,7 +219,7 @@ pub(crate) fn read_config(path: &Path) -> Result<TrainConfig> {
         return Err(WrongUsage(format!("there is no configuration at {}", path.display())).into());
     }
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    TrainConfig::from_toml(&text).with_context(|| path.display().to_string())
+    TrainConfig::from_toml(&text).map_err(|error| WrongUsage(format!("{}: {error}", path.display())).into())
 }
 
 #[cfg(test)]
