@@ -21,7 +21,7 @@ pub(crate) struct RetrainArguments {
 
 /// Of the card's sections `trust`.
 const MEASURED_ON: &str = "14 patients of COVID-19-CT-Seg (volumes) and 9 scans of MedSeg (slices), each by a kindred network of \
-                           folds.toml that had not seen the patient";
+                           folds.toml (a slice between its neighbours, 1600 steps) that had not seen the patient";
 
 pub(crate) fn retrain(root: &Path, arguments: &RetrainArguments) -> Result<()> {
     let data = std::env::var_os("HILUM_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);

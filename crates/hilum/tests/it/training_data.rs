@@ -85,7 +85,11 @@ fn training_evaluating_and_quantising_unpack_in_workers() {
     hilum_ok(&["models", "export", "pneumonia-ct", "--out", text(&model)]);
     let (out, card) = (folder.path().join("run"), model.join("card.toml"));
 
+    let broken = folder.path().join("broken.toml");
+    let misspelt = std::fs::read_to_string(&config).unwrap().replace("weight = 1.0", "weigth = 1.0");
+    std::fs::write(&broken, misspelt).unwrap();
     let refusals = [
+        (vec!["train", text(&broken), "--out", text(&out)], "weigth"),
         (vec!["evaluate", text(&data), "--split", "nosuch.toml"], "nosuch.toml"),
         (vec!["evaluate", text(&data), "--folds", "nosuch"], "nosuch"),
         (vec!["evaluate", text(&data), "--folds", "nosuch", "--into", text(&model)], "--into"),
