@@ -106,7 +106,7 @@ impl Slice {
 pub struct Reading {
     /// Goes before the names of patients the layout does not name itself.
     pub prefix: String,
-    /// HU that become grey 0 and 255, for NIfTI files in HU (told by values below −200; others are taken as 8-bit).
+    /// HU that become grey 0 and 255, for NIfTI files in HU (told by a value below 0 or above 255; others are taken as 8-bit).
     pub window_hu: [f32; 2],
     /// Edge of the network's pixel in mm, for NIfTI files in HU. 8-bit sets have their chest on about 256 pixels.
     pub pixel_mm: f64,

@@ -23,7 +23,7 @@ const COLORS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
 pub fn charts(evaluation: &Evaluation) -> Vec<(String, String)> {
     let mut files = vec![("dice.svg".to_string(), dice(evaluation))];
     if let Some(detection) = &evaluation.slice_detection {
-        let title = format!("Slices with lesion, AUC {:.3}", detection.auc);
+        let title = format!("Slices with {}, AUC {:.3}", evaluation.target, detection.auc);
         let mut chart = Chart::new(&title, ["1 − specificity", "sensitivity"], [[0.0, 1.0]; 2]);
         chart.line(&[[0.0, 0.0], [1.0, 1.0]], "#999", true);
         chart.line(&detection.roc, COLORS[0], false);
@@ -61,8 +61,9 @@ pub fn charts(evaluation: &Evaluation) -> Vec<(String, String)> {
         files.push((format!("reliability-{}.svg", calibration.channel), chart.svg()));
     }
     if let Some(slices) = &evaluation.slice_probability {
-        let axes = ["predicted probability", "share of slices with lesion"];
-        let mut chart = Chart::new("Probability of lesion, slice by slice", axes, [[0.0, 1.0]; 2]);
+        let share = format!("share of slices with {}", evaluation.target);
+        let title = format!("Probability of {}, slice by slice", evaluation.target);
+        let mut chart = Chart::new(&title, ["predicted probability", &share], [[0.0, 1.0]; 2]);
         chart.line(&[[0.0, 0.0], [1.0, 1.0]], "#999", true);
         let points: Vec<_> = slices.reliability.bins.iter().map(|bin| [bin.probability, bin.share]).collect();
         chart.line(&points, COLORS[0], false);

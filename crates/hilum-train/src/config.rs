@@ -246,11 +246,11 @@ impl TrainConfig {
             return Err(TrainError::Config(format!("schedule: size must be a multiple of {}", divisor[1])));
         }
         let structures = Structures::of(&self.card.outputs)?;
-        if self.network.input_channels.is_multiple_of(2) || self.network.output_channels != structures.names().len() {
-            return fail(
-                "network: input_channels is one slice and as many above as below it, output_channels as many as there are \
-                 [[card.outputs]]",
-            );
+        if self.network.input_channels.is_multiple_of(2) {
+            return fail("network: input_channels is one slice and as many above as below it");
+        }
+        if self.network.output_channels != structures.names().len() {
+            return fail("network: output_channels is as many as there are [[card.outputs]]");
         }
         if self.augmentation.inserted_lesions > 0.0 && !structures.begin_with_lung_and_lesion() {
             return fail("augmentation: inserted_lesions are for networks whose first two outputs are lung and lesion");
@@ -295,10 +295,15 @@ impl Source {
     }
 
     fn check(&self, structures: &Structures) -> Result<(), TrainError> {
-        if matches!(self.layout, Layout::NiftiPairs | Layout::PngPairs) {
-            return LabelBits::of(structures, &self.labels).map(drop);
-        }
         let fail = |reason: &str| Err(TrainError::Config(format!("data: {}: {reason}", self.folder.display())));
+        if matches!(self.layout, Layout::NiftiPairs | Layout::PngPairs) {
+            let labels = LabelBits::of(structures, &self.labels)?;
+            if self.lesion_share.is_some() && !labels.may_tell(structures.target()) {
+                let target = &structures.names()[structures.target()];
+                return fail(&format!("lesion_share: its labels do not tell `{target}`"));
+            }
+            return Ok(());
+        }
         if !self.labels.is_empty() {
             return fail("labels are for pairs of images and masks");
         }

@@ -73,6 +73,9 @@ pub struct Evaluation {
     pub version: String,
     /// Hash of its weights.
     pub sha256: String,
+    /// What is looked for: the output that slices, lesions and thresholds are measured of ([`Structures::target`]).
+    #[serde(default)]
+    pub target: String,
     /// How the numbers were made, one sentence each.
     pub protocol: Vec<String>,
     /// Every patient, in the order of their names.
@@ -277,6 +280,8 @@ pub fn cross_validate(
 /// What was measured of some patients.
 struct Pool {
     structures: Structures,
+    /// What the numbers in masks stand for, if that has to be said.
+    in_masks: Option<String>,
     patients: Vec<PatientResult>,
     /// Dice of every slice that counts, by structure.
     slice_dice: Vec<Vec<f64>>,
@@ -314,11 +319,13 @@ impl Pool {
         self,
         folder: &Path,
         [model, version, sha256]: [&str; 3],
-        protocol: Vec<String>,
+        mut protocol: Vec<String>,
         options: &EvaluateOptions,
     ) -> Evaluation {
-        let Self { structures, mut patients, slice_dice, detection, histograms, slice_logits, threshold } = self;
+        let Self { structures, in_masks, mut patients, slice_dice, detection, histograms, slice_logits, threshold } =
+            self;
         let target = structures.target();
+        protocol.extend(in_masks);
         let slice_probability = SliceProbability::of(&slice_logits, patients.len());
         let lesions: Vec<_> = histograms.iter().filter_map(|of_patient| of_patient[target].clone()).collect();
         let interval = volume_offset(&lesions, threshold, INTERVAL_COVERAGE);
@@ -338,6 +345,7 @@ impl Pool {
             model: model.into(),
             version: version.into(),
             sha256: sha256.into(),
+            target: structures.names()[target].clone(),
             protocol,
             slice_detection,
             calibration,
@@ -386,8 +394,10 @@ fn measure(
         patients.entry(case.patient()).or_default().push(case);
     }
     let structures = predictor.structures();
+    let is_of_pairs = matches!(layout, Layout::NiftiPairs | Layout::PngPairs);
     let mut pool = Pool {
         structures: structures.clone(),
+        in_masks: if is_of_pairs { reading.label_bits()?.in_words(structures) } else { None },
         patients: Vec::new(),
         slice_dice: vec![Vec::new(); structures.measured().len()],
         detection: Vec::new(),
@@ -493,6 +503,9 @@ impl<'a> Measured<'a> {
                     self.lesions.get_or_insert_default().add(&predicted, &truth);
                 }
             }
+        }
+        if !structures.tells(volume[0].known, target) {
+            return;
         }
         for (slice, predicted) in volume.iter().zip(predicted) {
             let area = predicted.iter().filter(|labels| **labels >> target & 1 == 1).count();

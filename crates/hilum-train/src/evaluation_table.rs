@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::agreement::Agreement;
 use crate::calibration::Reliability;
+use crate::cases::CHANNELS;
 use crate::evaluate::{ChannelSummary, Evaluation, PatientResult, VolumeInterval};
 use crate::lesionwise::LesionCounts;
 use crate::metrics::MeanSd;
@@ -33,12 +34,16 @@ impl Evaluation {
             let values = [s.dice, s.slice_dice, s.sensitivity, s.precision, s.volume_error, s.surface_dice, s.hd95_mm];
             line(&mut text, "mean ± sd", &s.channel, values.map(cell));
         }
+        // Evaluations of earlier versions do not say what was looked for.
+        let target = if self.target.is_empty() { CHANNELS[1] } else { &self.target };
+        let has_lungs = target == CHANNELS[1] || self.summary.iter().any(|s| s.channel == CHANNELS[0]);
+        let within = if has_lungs { " within the lungs" } else { "" };
         let counted = |p: &PatientResult| p.channels.iter().find_map(|c| c.lesions);
         for (patient, lesions) in self.patients.iter().filter_map(|p| Some((&p.patient, counted(p)?))) {
             let LesionCounts { scans, truth, found, false_alarms } = lesions;
             writeln!(
                 text,
-                "lesions of {patient}: {found} of {truth} found, {false_alarms} false alarms in {scans} scan(s)"
+                "{target} of {patient}: {found} of {truth} parts found, {false_alarms} false alarms in {scans} scan(s)"
             )
             .expect("strings grow");
         }
@@ -61,7 +66,7 @@ impl Evaluation {
         if let Some(choice) = &self.lesion_threshold {
             writeln!(
                 text,
-                "mean Dice of lesion within the lungs, each patient at the threshold that is best for the others: {:.3}±{:.3}; best for \
+                "mean Dice of {target}{within}, each patient at the threshold that is best for the others: {:.3}±{:.3}; best for \
                  all: {:.3}",
                 choice.mean.mean, choice.mean.sd, choice.probability
             )
@@ -71,7 +76,7 @@ impl Evaluation {
             let range =
                 d.auc_95.map_or_else(String::new, |[low, high]| format!(" (95 % interval {low:.3} to {high:.3})"));
             let (positive, negative) = (d.positive, d.negative);
-            writeln!(text, "\nslices with lesion {positive}, without {negative}: AUC {:.3}{range}", d.auc)
+            writeln!(text, "\nslices with {target} {positive}, without {negative}: AUC {:.3}{range}", d.auc)
                 .expect("strings grow");
             for [specificity, sensitivity] in &d.sensitivity_at {
                 writeln!(text, "  sensitivity at specificity {specificity:.2}: {sensitivity:.3}")
@@ -89,13 +94,13 @@ impl Evaluation {
         }
         if let Some(p) = &self.slice_probability {
             let (error, brier) = (p.reliability.expected_calibration_error, p.reliability.brier);
-            writeln!(text, "probability of lesion by slices, each patient by the others' map: calibration error {error:.3}, Brier {brier:.3}")
+            writeln!(text, "probability of {target} by slices, each patient by the others' map: calibration error {error:.3}, Brier {brier:.3}")
                 .expect("strings grow");
         }
         if let Some(VolumeInterval { offset_logits, coverage, patients }) = self.lesion_interval {
             writeln!(
                 text,
-                "lesion volume lies between thresholds {offset_logits:.1} logits above and below in {:.0} % of unseen patients \
+                "the volume of {target} lies between thresholds {offset_logits:.1} logits above and below in {:.0} % of unseen patients \
                  (conformal, {patients} patients)",
                 100.0 * coverage
             )

@@ -103,7 +103,7 @@ pub(crate) fn nifti_pair(
     if labels.geometry() != image.geometry() {
         return Err(TrainError::data(labels_path, "labels and image are not on the same grid"));
     }
-    let is_hu = image.data().iter().any(|value| *value < -200.0);
+    let is_hu = image.data().iter().any(|value| !(0.0..=255.0).contains(value));
     let label_bits = case.reading.label_bits()?;
     let bits = labels.labels().data().iter().map(|label| label_bits.bits(*label)).collect::<Result<Vec<u8>, _>>();
     let bits = bits.map_err(|reason| TrainError::data(labels_path, reason))?;

@@ -39,8 +39,10 @@ pub struct Progress {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Steps done.
+    /// Steps done, over all resumptions.
     pub steps: u64,
+    /// Whether nothing was left to do: all files stay as they are.
+    pub was_through: bool,
     /// Seconds of training, over all resumptions.
     pub elapsed_s: f64,
     /// Slices learned from.
@@ -297,10 +299,11 @@ fn run_with(
         Ok(())
     })?;
     // What was through already keeps its card, into which results may have been written since.
-    if state.step > step_before || !run_dir.join("card.toml").is_file() {
+    let was_through = state.step == step_before && run_dir.join("card.toml").is_file();
+    if !was_through {
         files.save(&state)?;
     }
-    Ok(files.summary(&state))
+    Ok(Summary { was_through, ..files.summary(&state) })
 }
 
 /// The state before the first step, and the files that say what this run is.
@@ -378,6 +381,7 @@ impl RunFiles<'_> {
         let (slices, patients) = self.counts;
         Summary {
             steps: state.step,
+            was_through: false,
             elapsed_s: state.elapsed_s,
             slices,
             patients,
@@ -388,8 +392,9 @@ impl RunFiles<'_> {
 
 /// A hash of what must stay the same when a run is resumed. Length and checkpoints may change.
 fn identity(config: &TrainConfig) -> String {
+    let outputs: Vec<&str> = config.card.outputs.iter().map(|output| output.name.as_str()).collect();
     let fixed = (
-        config.seed,
+        (config.seed, outputs, &config.card.input),
         &config.network,
         &config.data,
         &config.split,

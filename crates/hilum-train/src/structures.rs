@@ -47,11 +47,21 @@ impl Structures {
     /// Those of a card.
     ///
     /// # Errors
-    /// [`TrainError::Config`] for none, more than eight, or two of one name.
+    /// [`TrainError::Config`] for none, more than eight, two of one name, or a name that is not 1 to 64 letters, digits, blanks, `-`
+    /// and `_`.
     pub fn of(outputs: &[Output]) -> Result<Self, TrainError> {
         let names: Vec<String> = outputs.iter().map(|output| output.name.clone()).collect();
         if !(1..=MOST).contains(&names.len()) {
             return Err(TrainError::Config(format!("card: a network has 1 to {MOST} outputs")));
+        }
+        let fits = |name: &String| {
+            let plain = |c: char| c.is_alphanumeric() || "-_ ".contains(c);
+            (1..=64).contains(&name.chars().count()) && name.chars().all(plain)
+        };
+        if let Some(name) = names.iter().find(|name| !fits(name)) {
+            return Err(TrainError::Config(format!(
+                "card: `{name}` cannot be the name of an output: 1 to 64 letters, digits, blanks, - and _"
+            )));
         }
         let taken = |(at, name): &(usize, &String)| names[..*at].contains(name) || name.as_str() == GROUND_GLASS;
         match names.iter().enumerate().find(taken) {
@@ -109,7 +119,9 @@ impl Structures {
     /// The outputs that are known of a pixel, as bits, from those that its set tells and its own labels.
     pub(crate) fn known_of(&self, told: u8, labels: u8) -> u8 {
         match (self.place(LESION), self.place(CONSOLIDATION)) {
-            (Some(lesion), Some(consolidation)) if labels >> lesion & 1 == 0 => told | 1 << consolidation,
+            (Some(lesion), Some(consolidation)) if told >> lesion & 1 == 1 && labels >> lesion & 1 == 0 => {
+                told | 1 << consolidation
+            }
             _ => told,
         }
     }
@@ -131,8 +143,13 @@ impl Structures {
 
     /// Whether number `place` of what is measured is known where the set tells `told`.
     pub(crate) fn tells(&self, told: u8, place: usize) -> bool {
-        let place = if place == self.names.len() { self.place(CONSOLIDATION).unwrap_or(place) } else { place };
-        told >> place & 1 == 1
+        let is_told = |place: usize| told >> place & 1 == 1;
+        match (self.place(LESION), self.place(CONSOLIDATION)) {
+            (Some(lesion), Some(consolidation)) if place == self.names.len() => {
+                is_told(lesion) && is_told(consolidation)
+            }
+            _ => is_told(place),
+        }
     }
 }
 
@@ -188,7 +205,26 @@ impl LabelBits {
     /// The bits of a number in a mask, or what is wrong with it.
     pub(crate) fn bits(&self, label: u8) -> Result<u8, String> {
         let of_label = self.bits.get(usize::from(label)).copied();
-        of_label.ok_or_else(|| format!("label {label} is not one of 0 (background) to {}", self.bits.len() - 1))
+        of_label.ok_or_else(|| {
+            let last = self.bits.len() - 1;
+            format!("label {label} is not one of 0 (background) to {last}; `labels` in the configuration says what more of them mean")
+        })
+    }
+
+    /// Whether the set can tell an output.
+    pub(crate) fn may_tell(&self, place: usize) -> bool {
+        self.told >> place & 1 == 1
+    }
+
+    /// What the numbers mean, in words, where it is not what they mean for pneumonia.
+    pub(crate) fn in_words(&self, structures: &Structures) -> Option<String> {
+        let names = |bits: u8| {
+            let named = structures.names().iter().enumerate().filter(|(place, _)| bits >> place & 1 == 1);
+            let named = named.map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(" and ");
+            if named.is_empty() { "background".into() } else { named }
+        };
+        let labels = self.bits.iter().enumerate().skip(1).map(|(label, bits)| format!("{label} {}", names(*bits)));
+        (!self.consolidation_if_shown).then(|| format!("In the masks: {}.", labels.collect::<Vec<_>>().join(", ")))
     }
 
     /// The outputs that are known of a scan, from the labels of all of its pixels.
@@ -216,6 +252,9 @@ mod tests {
             (&["a", "b", "c", "d", "e", "f", "g", "h", "i"], "1 to 8"),
             (&["a", "b", "a"], "two outputs are called `a`"),
             (&["lesion", "ground-glass"], "cannot be called so"),
+            (&["../lesion"], "cannot be the name of an output"),
+            (&["a,b"], "cannot be the name of an output"),
+            (&[""], "cannot be the name of an output"),
         ] {
             assert!(structures(names).unwrap_err().to_string().contains(expected), "{names:?}");
         }
@@ -252,6 +291,8 @@ mod tests {
         assert_eq!([1, 2].map(|label| in_order.bits(label).unwrap()), [0b01, 0b10]);
         let nested = of(&["liver", "tumour"], &[&["liver"], &["liver", "tumour"], &[]]).unwrap();
         assert_eq!([1, 2, 3].map(|label| nested.bits(label).unwrap()), [0b01, 0b11, 0]);
+        let words = nested.in_words(&structures(&["liver", "tumour"]).unwrap());
+        assert_eq!(words.unwrap(), "In the masks: 1 liver, 2 liver and tumour, 3 background.");
         let part = of(&["liver", "tumour"], &[&["liver"]]).unwrap();
         assert_eq!(
             part.told(&structures(&["liver", "tumour"]).unwrap(), [1].iter()),
@@ -268,7 +309,8 @@ mod tests {
         assert_eq!([0b001, 0b011].map(|labels| own.known_of(0b011, labels)), [0b111, 0b011]);
         assert_eq!(own.measured(), ["lung", "lesion", "consolidation", "ground-glass"]);
         assert_eq!([0b011, 0b111, 0b001].map(|labels| own.shows(labels, 3)), [true, false, false]);
-        assert_eq!([0b011, 0b111].map(|told| own.tells(told, 3)), [false, true]);
+        assert_eq!([0b011, 0b101, 0b111].map(|told| own.tells(told, 3)), [false, false, true]);
+        assert_eq!(own.known_of(0b001, 0b001), 0b001, "of lesions nothing is said");
         let other = structures(&["liver"]).unwrap();
         assert_eq!((other.measured(), other.known_of(1, 0), other.target()), (vec!["liver".to_string()], 1, 0));
     }

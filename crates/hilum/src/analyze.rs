@@ -163,10 +163,8 @@ fn write_volumes(
 /// studies must never lie side by side. A run that was interrupted has left a report but no findings. Files of other names
 /// stay, whatever they are.
 fn remove_earlier_result(out: &Path) -> Result<()> {
-    if !["findings.json", "report.html"].iter().any(|name| out.join(name).is_file()) {
-        return Ok(());
-    }
-    for name in [
+    // Whatever an interrupted run may have left first.
+    let names = [
         "findings.json",
         "report.html",
         "report.pdf",
@@ -174,7 +172,11 @@ fn remove_earlier_result(out: &Path) -> Result<()> {
         prior::KEPT_CT,
         prior::CHANGE,
         prior::PRIOR_LESIONS,
-    ] {
+    ];
+    if !names.iter().any(|name| out.join(name).is_file()) {
+        return Ok(());
+    }
+    for name in names {
         output::remove(&out.join(name))?;
     }
     for folder in ["pictures", "dicom"] {

@@ -126,7 +126,7 @@ fn refuse_unheeded(arguments: &EvaluateArguments, has_slice_labels: bool) -> Res
 /// Takes from a configuration what it says of the folder, where the arguments do not say otherwise.
 fn heed(config: &TrainConfig, arguments: &EvaluateArguments, folder: &Path, options: &mut EvaluateOptions) {
     options.upside_down.extend(upside_down(config, folder));
-    options.labels = sources(config, folder).next().map_or_else(Vec::new, |source| source.labels.clone());
+    options.labels = labels(config, folder);
     options.prefix = arguments.prefix.clone().or_else(|| prefix(config, folder)).unwrap_or_default();
 }
 
@@ -190,6 +190,14 @@ fn sources<'a>(config: &'a TrainConfig, folder: &'a Path) -> impl Iterator<Item 
 /// The scans of a folder that a configuration says are upside down, in its source of that name.
 pub(crate) fn upside_down(config: &TrainConfig, folder: &Path) -> Vec<String> {
     sources(config, folder).flat_map(|source| source.upside_down.iter().cloned()).collect()
+}
+
+/// What a configuration says that the numbers in a folder's masks stand for, in its source of that name; nothing if there is none,
+/// or several do not agree.
+pub(crate) fn labels(config: &TrainConfig, folder: &Path) -> Vec<Vec<String>> {
+    let Some(first) = sources(config, folder).next() else { return Vec::new() };
+    let agreed = sources(config, folder).all(|source| source.labels == first.labels);
+    if agreed { first.labels.clone() } else { Vec::new() }
 }
 
 /// What a configuration puts before the names of a folder's patients, in its source of that name; `None` if there is none, or

@@ -143,8 +143,9 @@ fn quantise(card: &Path, data: &Path, split: &Path, threads: Option<usize>, prog
     let layout = evaluate::layout(data)?;
     let upside_down = evaluate::upside_down(&config, data);
     let prefix = evaluate::prefix(&config, data).unwrap_or_default();
+    let labels = evaluate::labels(&config, data);
     let limits = machine::limits();
-    let options = EvaluateOptions { threads, prefix, upside_down, limits, ..EvaluateOptions::default() };
+    let options = EvaluateOptions { threads, prefix, upside_down, labels, limits, ..EvaluateOptions::default() };
     let report = |share| progress.report("measuring", share);
     let (int8, evaluations) = hilum_train::measure_int8(layout, data, &model, &config.split, &options, &report)?;
     progress.finish();

@@ -67,6 +67,12 @@ pub(crate) fn run(arguments: &TrainArguments, progress: &Progress) -> Result<()>
         progress.report_within("training", &stage, step.fraction as f32);
     })?;
     progress.finish();
+    if summary.was_through {
+        let out = arguments.out.display();
+        progress.say(&format!(
+            "Nothing was left to do: {out} stays as it is, also where [card] of the configuration has changed since."
+        ));
+    }
     progress.say(&format!(
         "{} steps{} on {} slices of {} patients in {:.0} minutes\nmodel: {}",
         summary.steps,
