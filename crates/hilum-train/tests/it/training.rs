@@ -179,6 +179,18 @@ fn outputs_of_ones_own_are_learned_and_measured() {
     assert!(nodule(100) > 2.0 * nodule(1), "{} to {}", nodule(1), nodule(100));
     let error = evaluate(Layout::NiftiPairs, &data, &model, &EvaluateOptions::default(), &|_| ()).unwrap_err();
     assert!(error.to_string().contains("label 5 is not one of 0 (background) to 2"), "{error}");
+    assert_eq!(result.target, "nodule");
+    assert!(
+        result.protocol.last().unwrap().ends_with("5 lung, 6 background, 7 lung and nodule."),
+        "{:?}",
+        result.protocol
+    );
+    let again = run(&config, folder.path(), &run_dir, &RunOptions::default(), &mut |_| ()).unwrap();
+    assert!(again.was_through && again.steps == 100, "{again:?}");
+    let mut turned = config.clone();
+    turned.card.outputs.reverse();
+    let error = run(&turned, folder.path(), &run_dir, &RunOptions::default(), &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("another configuration"), "{error}");
 
     for (change, expected) in [
         ((|c| c.data[0].labels[4] = vec!["liver".into()]) as fn(&mut TrainConfig), "no output `liver`"),
@@ -186,6 +198,8 @@ fn outputs_of_ones_own_are_learned_and_measured() {
         (|c| c.card.outputs[1].name = "lung".into(), "two outputs are called `lung`"),
         (|c| c.network.output_channels = 3, "as many as there are [[card.outputs]]"),
         (|c| c.data[0].layout = Layout::Covid19CtSeg, "labels are for pairs"),
+        (|c| c.data[0].labels[6] = vec!["lung".into()], "its labels do not tell `nodule`"),
+        (|c| c.card.outputs[1].name = "../nodule".into(), "cannot be the name of an output"),
     ] {
         let mut wrong = config.clone();
         change(&mut wrong);
