@@ -115,6 +115,17 @@ fn cargo_path() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
+/// The program, built for use.
+fn built_hilum(root: &Path) -> Result<PathBuf> {
+    cargo(root, &["build", "--release", "-p", "hilum"])?;
+    Ok(target(root).join("release/hilum"))
+}
+
+/// Where the data sets are.
+fn data(root: &Path) -> PathBuf {
+    std::env::var_os("HILUM_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from)
+}
+
 /// Where things are built.
 fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::{cargo_path, run, target};
+use crate::{built_hilum, data, run};
 
 #[derive(Args)]
 pub(crate) struct RetrainArguments {
@@ -24,14 +24,14 @@ const MEASURED_ON: &str = "14 patients of COVID-19-CT-Seg (volumes) and 9 scans 
                            folds.toml (a slice between its neighbours, 1600 steps) that had not seen the patient";
 
 pub(crate) fn retrain(root: &Path, arguments: &RetrainArguments) -> Result<()> {
-    let data = std::env::var_os("HILUM_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let data = data(root);
     let [volumes, slices] = ["covid19-ct-seg-20", "medseg-9"].map(|set| data.join(set));
     if let Some(missing) = [&volumes, &slices].into_iter().find(|set| !set.is_dir()) {
         bail!("there is no {}; $HILUM_DATA says where the data sets are", missing.display());
     }
-    run(Command::new(cargo_path()).args(["build", "--release", "-p", "hilum"]).current_dir(root))?;
+    let program = built_hilum(root)?;
     let hilum = |arguments: &[&dyn AsRef<OsStr>]| {
-        let mut command = Command::new(target(root).join("release/hilum"));
+        let mut command = Command::new(&program);
         arguments.iter().for_each(|argument| {
             command.arg(argument);
         });

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
-use crate::{cargo_path, run};
+use crate::{built_hilum, data, run};
 
 /// How long to learn.
 #[derive(Args)]
@@ -36,9 +36,7 @@ const CASES: [usize; 4] = [5, 10, 25, 40];
 const CHANNELS: [&str; 2] = ["lesion", "consolidation"];
 
 pub(crate) fn transfer(root: &Path, arguments: &TransferArguments) -> Result<()> {
-    run(Command::new(cargo_path()).args(["build", "--release", "-p", "hilum"]).current_dir(root))?;
-    let hilum = crate::target(root).join("release/hilum");
-    let data = std::env::var_os("HILUM_DATA").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let (hilum, data) = (built_hilum(root)?, data(root));
     let out = root.join(&arguments.out);
     std::fs::create_dir_all(&out)?;
     let train = |name: &str, config: &str| -> Result<PathBuf> {

@@ -44,6 +44,11 @@ impl Layout {
         (Self::DicomSeg, "a folder per patient with a CT series and DICOM segmentations of it"),
     ];
 
+    /// Whether the user's own numbers in masks say what a pixel is ([`Reading::labels`]).
+    pub(crate) fn is_of_pairs(self) -> bool {
+        matches!(self, Self::NiftiPairs | Self::PngPairs)
+    }
+
     /// The layout of a folder, by the files in it; `None` if it has none of them, or cannot be read.
     #[must_use]
     pub fn of(folder: &Path) -> Option<Self> {

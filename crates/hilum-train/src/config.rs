@@ -153,7 +153,8 @@ pub struct Source {
     pub labels: Vec<Vec<String>>,
     /// Share of examples, relative to the other sources.
     pub weight: f64,
-    /// Share of this source's examples that must show a lesion (without an output of that name, the last output); the rest must not. Without it, slices come as they are.
+    /// Share of this source's examples that must show a lesion (without an output of that name, the last output); the rest must
+    /// not. Without it, slices come as they are.
     #[serde(default)]
     pub lesion_share: Option<f64>,
 }
@@ -296,7 +297,7 @@ impl Source {
 
     fn check(&self, structures: &Structures) -> Result<(), TrainError> {
         let fail = |reason: &str| Err(TrainError::Config(format!("data: {}: {reason}", self.folder.display())));
-        if matches!(self.layout, Layout::NiftiPairs | Layout::PngPairs) {
+        if self.layout.is_of_pairs() {
             let labels = LabelBits::of(structures, &self.labels)?;
             if self.lesion_share.is_some() && !labels.may_tell(structures.target()) {
                 let target = &structures.names()[structures.target()];

@@ -394,10 +394,9 @@ fn measure(
         patients.entry(case.patient()).or_default().push(case);
     }
     let structures = predictor.structures();
-    let is_of_pairs = matches!(layout, Layout::NiftiPairs | Layout::PngPairs);
     let mut pool = Pool {
         structures: structures.clone(),
-        in_masks: if is_of_pairs { reading.label_bits()?.in_words(structures) } else { None },
+        in_masks: if layout.is_of_pairs() { reading.label_bits()?.in_words(structures) } else { None },
         patients: Vec::new(),
         slice_dice: vec![Vec::new(); structures.measured().len()],
         detection: Vec::new(),

@@ -195,16 +195,20 @@ pub(crate) fn upside_down(config: &TrainConfig, folder: &Path) -> Vec<String> {
 /// What a configuration says that the numbers in a folder's masks stand for, in its source of that name; nothing if there is none,
 /// or several do not agree.
 pub(crate) fn labels(config: &TrainConfig, folder: &Path) -> Vec<Vec<String>> {
-    let Some(first) = sources(config, folder).next() else { return Vec::new() };
-    let agreed = sources(config, folder).all(|source| source.labels == first.labels);
-    if agreed { first.labels.clone() } else { Vec::new() }
+    agreed(config, folder, |source| source.labels.clone()).unwrap_or_default()
 }
 
 /// What a configuration puts before the names of a folder's patients, in its source of that name; `None` if there is none, or
 /// several do not agree.
 pub(crate) fn prefix(config: &TrainConfig, folder: &Path) -> Option<String> {
-    let first = sources(config, folder).next()?;
-    sources(config, folder).all(|source| source.prefix == first.prefix).then(|| first.prefix.clone())
+    agreed(config, folder, |source| source.prefix.clone())
+}
+
+/// What all sources that a folder is say alike; `None` if there is none, or they differ.
+fn agreed<T: PartialEq>(config: &TrainConfig, folder: &Path, said: impl Fn(&Source) -> T) -> Option<T> {
+    let mut all = sources(config, folder).map(said);
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
 }
 
 /// The layout of a data set, by the files in it.
