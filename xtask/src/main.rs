@@ -90,8 +90,9 @@ fn check(root: &Path) -> Result<()> {
     tidy::check(root)?;
     cargo(root, &["fmt", "--all", "--check"])?;
     cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    let optional = ["-p", "hilum-nn", "-p", "hilum", "--features", "hilum-nn/onnxruntime,hilum/onnxruntime"];
-    cargo(root, &[&["clippy", "--all-targets"], &optional[..], &["--", "-D", "warnings"]].concat())?;
+    // Of the whole workspace, so that what it depends on has the same features as above and is not checked once more.
+    let optional = ["--features", "hilum-nn/onnxruntime,hilum/onnxruntime"];
+    cargo(root, &[&["clippy", "--workspace", "--all-targets"], &optional[..], &["--", "-D", "warnings"]].concat())?;
     run(Command::new(cargo_path())
         .args(["doc", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings")
@@ -119,6 +120,13 @@ fn cargo_path() -> PathBuf {
 fn built_hilum(root: &Path) -> Result<PathBuf> {
     cargo(root, &["build", "--release", "-p", "hilum"])?;
     Ok(target(root).join("release/hilum"))
+}
+
+/// A program or `examples/NAME`, built as `cargo xtask test` builds it: for the whole workspace at once, because with the features of one
+/// package alone half of what it depends on would be built once more.
+fn built_for_tests(root: &Path, name: &str) -> Result<PathBuf> {
+    cargo(root, &["build", "--quiet", "--workspace", "--bins", "--examples"])?;
+    Ok(target(root).join("debug").join(name))
 }
 
 /// Where the data sets are.

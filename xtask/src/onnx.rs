@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::python::Python;
-use crate::{cargo_path, run, target};
+use crate::{built_for_tests, cargo_path, run, target};
 
 const PACKAGES: [&str; 3] = ["numpy", "onnx==1.23.2", "onnxruntime==1.32.0"];
 
@@ -20,18 +20,14 @@ pub(crate) fn python(root: &Path) -> Result<Python> {
 pub(crate) fn check(root: &Path, python: &Python) -> Result<()> {
     let cases = target(root).join("onnx-cases");
     let crate_root = root.join("crates/hilum-nn");
-    let cargo = || {
-        let mut command = Command::new(cargo_path());
-        command.current_dir(root);
-        command
-    };
-    run(cargo().args(["run", "--quiet", "-p", "hilum-nn", "--example", "onnx_cases", "--"]).arg(&cases))?;
+    run(Command::new(built_for_tests(root, "examples/onnx_cases")?).arg(&cases))?;
     run(python
         .command()
         .arg(crate_root.join("tests/onnx/compare.py"))
         .arg(&cases)
         .arg(crate_root.join("tests/data/tiny.onnx")))?;
-    run(cargo()
+    run(Command::new(cargo_path())
+        .current_dir(root)
         .args(["test", "-p", "hilum-nn", "--features", "onnxruntime", "--test", "it", "onnxruntime"])
         .env("ORT_DYLIB_PATH", python.onnxruntime_library()?))
 }

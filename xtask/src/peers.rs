@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::python::Python;
-use crate::{cargo_path, run, target};
+use crate::{built_for_tests, run, target};
 
 const PACKAGES: [&str; 7] = [
     "numpy==2.4.6",
@@ -40,14 +40,11 @@ pub(crate) fn check(root: &Path, python: &Python, short: bool) -> Result<()> {
     if results.exists() {
         std::fs::remove_dir_all(&results)?;
     }
-    run(cargo(root)
-        .args(["run", "--quiet", "-p", "hilum-dicom", "--example", "results_for_peers", "--"])
-        .arg(&results))?;
+    run(Command::new(built_for_tests(root, "examples/results_for_peers")?).arg(&results))?;
     let read = if short { SHORT.to_vec() } else { Vec::new() };
     let checks = root.join("crates/hilum-dicom/tests/peers");
     run(python.command().arg(checks.join("check.py")).arg(&results).args(read))?;
-    run(cargo(root).args(["build", "--quiet", "-p", "hilum"]))?;
-    let hilum = target(root).join("debug/hilum");
+    let hilum = built_for_tests(root, "hilum")?;
     run(python.command().arg(checks.join("check_deidentified.py")).arg(&hilum).arg(results.join("oblique")))?;
     if !short {
         study(root, python, &hilum)?;
@@ -90,12 +87,6 @@ const STUDY: &str = "covid-ct-md/covid-P002";
 
 /// Grids of the short form: turned about all axes in one file of many frames, and sheared.
 const SHORT: [&str; 2] = ["multi-frame", "tilted-gantry"];
-
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(cargo_path());
-    command.current_dir(root);
-    command
-}
 
 /// Installs what is missing with apt, which only root may; returns what is missing still.
 fn install() -> Vec<&'static str> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::{Decision, bootstrap_95, decision};
+
 /// Lowest logit told apart; what is below counts as this.
 const LOWEST: f64 = -12.0;
 /// Width of a bin in logits.
@@ -170,12 +172,43 @@ pub struct SliceProbability {
     pub patients: usize,
     /// How far it can be believed, each patient judged by a map found with the others.
     pub reliability: Reliability,
+    /// Calling the slices by it, each patient's by the others' map.
+    #[serde(default)]
+    pub called: Option<SlicesCalled>,
+}
+
+/// Slices called with lesion where its probability is at least one half.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlicesCalled {
+    /// Accuracy and F1 over all slices.
+    pub decision: Decision,
+    /// 95 % interval of the accuracy, by bootstrap over patients.
+    pub accuracy_95: Option<[f64; 2]>,
+    /// The same of F1.
+    pub f1_95: Option<[f64; 2]>,
+}
+
+impl SlicesCalled {
+    /// Of slices: the place of the patient, the probability, whether there is a lesion. `None` without slices.
+    fn of(slices: &[(usize, f64, bool)], patients: usize, resamples: usize) -> Option<Self> {
+        let called = |patients: &[usize]| {
+            let drawn = patients.iter().flat_map(|patient| slices.iter().filter(move |slice| slice.0 == *patient));
+            let (probability, positive): (Vec<f64>, Vec<bool>) = drawn.map(|slice| (slice.1, slice.2)).unzip();
+            decision(&probability, &positive, 0.5)
+        };
+        let interval = |of: fn(Decision) -> f64| bootstrap_95(patients, resamples, 1, |drawn| called(drawn).map(of));
+        Some(Self {
+            decision: called(&(0..patients).collect::<Vec<_>>())?,
+            accuracy_95: interval(|decision| decision.accuracy),
+            f1_95: interval(|decision| decision.f1),
+        })
+    }
 }
 
 impl SliceProbability {
     /// Of slices: the place of the patient, the logit, whether there is a lesion. `None` if there are fewer than three patients, or one
     /// kind is missing.
-    pub(crate) fn of(slices: &[(usize, f32, bool)], patients: usize) -> Option<Self> {
+    pub(crate) fn of(slices: &[(usize, f32, bool)], patients: usize, resamples: usize) -> Option<Self> {
         let logistic = |without: Option<usize>| {
             logistic(slices.iter().filter(|s| Some(s.0) != without).map(|s| (clamped(s.1), s.2)))
         };
@@ -183,12 +216,17 @@ impl SliceProbability {
             return None;
         }
         let maps = (0..patients).map(|patient| logistic(Some(patient))).collect::<Option<Vec<_>>>()?;
-        let judged = slices.iter().map(|(patient, logit, truth)| {
-            let [scale, shift] = maps[*patient];
-            (sigmoid(scale * clamped(*logit) + shift), [1, u64::from(*truth)])
-        });
+        let judged: Vec<(usize, f64, bool)> = slices
+            .iter()
+            .map(|(patient, logit, truth)| {
+                let [scale, shift] = maps[*patient];
+                (*patient, sigmoid(scale * clamped(*logit) + shift), *truth)
+            })
+            .collect();
         let [scale, shift] = logistic(None)?;
-        Some(Self { scale, shift, patients, reliability: Reliability::of(judged)? })
+        let counted = judged.iter().map(|(_, probability, truth)| (*probability, [1, u64::from(*truth)]));
+        let (reliability, called) = (Reliability::of(counted)?, SlicesCalled::of(&judged, patients, resamples));
+        Some(Self { scale, shift, patients, reliability, called })
     }
 }
 
@@ -307,9 +345,22 @@ mod tests {
     #[test]
     fn every_patient_is_judged_by_the_others() {
         let slices: Vec<_> = (0..60).map(|i| (i % 3, (i as f32 - 30.0) / 5.0, i > 25 && i != 40)).collect();
-        let found = SliceProbability::of(&slices, 3).unwrap();
+        let found = SliceProbability::of(&slices, 3, 10).unwrap();
         assert!(found.scale > 0.3 && found.reliability.brier < 0.2, "{found:?}");
-        assert_eq!(SliceProbability::of(&slices[..30], 2), None);
+        assert_eq!(SliceProbability::of(&slices[..30], 2, 10), None);
+    }
+
+    /// Counted by hand: of five slices three are called rightly, two of the positive ones with one false alarm.
+    #[test]
+    fn slices_are_called_where_the_probability_reaches_one_half() {
+        let slices = [(0, 0.9, true), (0, 0.5, false), (1, 0.4, true), (1, 0.6, true), (1, 0.1, false)];
+        let found = SlicesCalled::of(&slices, 2, 50).unwrap();
+        assert!((found.decision.accuracy - 0.6).abs() < 1e-12, "{found:?}");
+        assert!((found.decision.f1 - 2.0 / 3.0).abs() < 1e-12, "{found:?}");
+        // The patients alone have accuracies of 1/2 and 2/3.
+        let [low, high] = found.accuracy_95.unwrap();
+        assert!((low - 0.5).abs() < 1e-12 && (high - 2.0 / 3.0).abs() < 1e-12, "{found:?}");
+        assert_eq!(SlicesCalled::of(&[], 2, 50), None);
     }
 
     #[test]

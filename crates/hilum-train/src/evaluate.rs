@@ -326,7 +326,7 @@ impl Pool {
             self;
         let target = structures.target();
         protocol.extend(in_masks);
-        let slice_probability = SliceProbability::of(&slice_logits, patients.len());
+        let slice_probability = SliceProbability::of(&slice_logits, patients.len(), options.resamples);
         let lesions: Vec<_> = histograms.iter().filter_map(|of_patient| of_patient[target].clone()).collect();
         let interval = volume_offset(&lesions, threshold, INTERVAL_COVERAGE);
         let slice_detection = Detection::of(&detection, patients.len(), options.resamples);

@@ -38,6 +38,9 @@ impl Evaluation {
         let target = if self.target.is_empty() { CHANNELS[1] } else { &self.target };
         let has_lungs = target == CHANNELS[1] || self.summary.iter().any(|s| s.channel == CHANNELS[0]);
         let within = if has_lungs { " within the lungs" } else { "" };
+        let range = |interval: Option<[f64; 2]>| {
+            interval.map_or_else(String::new, |[low, high]| format!(" (95 % interval {low:.3} to {high:.3})"))
+        };
         let counted = |p: &PatientResult| p.channels.iter().find_map(|c| c.lesions);
         for (patient, lesions) in self.patients.iter().filter_map(|p| Some((&p.patient, counted(p)?))) {
             let LesionCounts { scans, truth, found, false_alarms } = lesions;
@@ -73,8 +76,7 @@ impl Evaluation {
             .expect("strings grow");
         }
         if let Some(d) = &self.slice_detection {
-            let range =
-                d.auc_95.map_or_else(String::new, |[low, high]| format!(" (95 % interval {low:.3} to {high:.3})"));
+            let range = range(d.auc_95);
             let (positive, negative) = (d.positive, d.negative);
             writeln!(text, "\nslices with {target} {positive}, without {negative}: AUC {:.3}{range}", d.auc)
                 .expect("strings grow");
@@ -96,6 +98,12 @@ impl Evaluation {
             let (error, brier) = (p.reliability.expected_calibration_error, p.reliability.brier);
             writeln!(text, "probability of {target} by slices, each patient by the others' map: calibration error {error:.3}, Brier {brier:.3}")
                 .expect("strings grow");
+            if let Some(called) = p.called {
+                let (accuracy, f1) = (called.decision.accuracy, called.decision.f1);
+                let (of_accuracy, of_f1) = (range(called.accuracy_95), range(called.f1_95));
+                writeln!(text, "  called from 0.5 on: accuracy {accuracy:.3}{of_accuracy}, F1 {f1:.3}{of_f1}")
+                    .expect("strings grow");
+            }
         }
         if let Some(VolumeInterval { offset_logits, coverage, patients }) = self.lesion_interval {
             writeln!(

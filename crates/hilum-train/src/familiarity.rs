@@ -17,6 +17,8 @@ use crate::config::TrainConfig;
 const EXAMPLES_PER_SCAN: usize = 60;
 /// Pixels of lung, as the network sees it, that a slice must have to be looked at.
 const LUNG_PIXELS_MIN: usize = 400;
+/// Patients that must be there to be left out in turn.
+const PATIENTS_MIN: usize = 3;
 /// How much farther than the farthest of the patients it learned from, left out, a scan may be.
 const LIMIT_FACTOR: f64 = 1.3;
 
@@ -24,7 +26,7 @@ const LIMIT_FACTOR: f64 = 1.3;
 /// out in turn to see how far one is that was not there.
 ///
 /// # Errors
-/// [`TrainError`] if the data cannot be read, the model cannot run, or too few slices show lungs.
+/// [`TrainError`] if the data cannot be read, the model cannot run, or too few slices or patients show lungs.
 pub fn measure_familiarity(
     config: &TrainConfig,
     data_root: &Path,
@@ -54,6 +56,12 @@ pub fn measure_familiarity(
     // Single pictures have no median to speak of.
     let scans: Vec<(&str, &Vec<&[f32]>)> =
         patients.iter().map(|(name, values)| (*name, values)).filter(|(_, values)| values.len() >= 10).collect();
+    if scans.len() < PATIENTS_MIN {
+        return Err(TrainError::NoCases(format!(
+            "{} patient(s) with ten examples that show lungs: what is unusual can be said from {PATIENTS_MIN} on",
+            scans.len()
+        )));
+    }
     let distances = scans
         .par_iter()
         .map(|(name, values)| {

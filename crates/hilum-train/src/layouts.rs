@@ -365,10 +365,10 @@ fn truth(segmentations: &[SegmentationImage], grid: &Geometry) -> Result<(Volume
             }
         }
     }
-    if !lesion {
-        return Err("no segmentation has a segment of ground-glass, consolidation or opacity".into());
+    if !lung && !lesion {
+        return Err("no segmentation has a segment of lungs, lobes, ground-glass, consolidation or opacity".into());
     }
-    Ok((all, bits(lung, true, kinds)))
+    Ok((all, bits(lung, lesion, kinds)))
 }
 
 fn is(segment: &SegmentInfo, code: &hilum_dicom::Code) -> bool {

@@ -61,7 +61,7 @@ mod validation;
 
 pub use agreement::{Agreement, Detection};
 pub use augment::{Augmentation, Example, example};
-pub use calibration::{Reliability, ReliabilityBin, SliceProbability};
+pub use calibration::{Reliability, ReliabilityBin, SliceProbability, SlicesCalled};
 pub use card::{export_card, read_model, write_card};
 pub use cases::{CHANNELS, Case, Layout, Reading, Slice, list, read};
 pub use charts::charts;

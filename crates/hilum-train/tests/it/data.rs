@@ -259,6 +259,12 @@ fn a_series_with_its_segmentation_is_read_as_written() {
     assert!(slices[0].labels.iter().all(|bits| *bits == 0));
     assert_eq!(slices[1].spacing_mm, Some([3.0, 1.4, 1.4]));
 
+    // Lungs alone: whether anything in them is a lesion is not told.
+    let lungs = binary_segmentation(&context, &title, &segments[..1]).unwrap();
+    std::fs::write(case.join("masks/truth.dcm"), lungs.file.bytes()).unwrap();
+    let slices = read(Layout::DicomSeg, folder.path(), &reading("own-"), &Limits::default()).unwrap();
+    assert_eq!((slices[1].known, &slices[1].labels[16..24]), (0b001, &[1, 1, 1, 0, 0, 1, 1, 1][..]));
+
     std::fs::remove_file(case.join("masks/truth.dcm")).unwrap();
     let error = read(Layout::DicomSeg, folder.path(), &reading("own-"), &Limits::default()).unwrap_err().to_string();
     assert!(error.contains("no segmentation"), "{error}");
