@@ -11,11 +11,14 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Writing failed.
-    #[error("writing failed: {0}")]
+    #[error("writing failed")]
     Write(#[source] std::io::Error),
     /// A value cannot be written in the format asked for.
     #[error("cannot be written: {0}")]
     Unwritable(String),
+    /// A key is none, or an object and a key do not belong together.
+    #[error("{0}")]
+    Key(String),
 }
 
 /// Why an input was refused. The message is one sentence that says what to do or what is wrong; it never holds text

@@ -81,6 +81,22 @@ impl<'a> Instance<'a> {
         &self.syntax_uid
     }
 
+    /// Whether the pixels are there to their end: a file that was cut short still says what it is. Of a data set that cannot be
+    /// looked into nothing is known, which is no fault of it.
+    #[must_use]
+    pub fn is_whole(&self, limits: &Limits) -> bool {
+        let Some(layout) = self.layout else { return true };
+        let Ok(content) = layout.content(self.bytes, limits) else { return false };
+        let pixels = Dataset::parse(&content, layout.syntax.encoding, limits).and_then(|data| {
+            Ok(match data.pixel_data()? {
+                Some(PixelData::Native { bytes, declared }) => bytes.len() as u64 >= declared,
+                Some(PixelData::Fragments { complete, .. }) => complete,
+                None => true,
+            })
+        });
+        pixels.unwrap_or(false)
+    }
+
     /// The data set as it stands in the file.
     #[must_use]
     pub fn data_set(&self) -> &'a [u8] {

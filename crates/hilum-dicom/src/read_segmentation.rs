@@ -10,7 +10,7 @@ use crate::part10::Layout;
 use crate::scan::SkipReason;
 use crate::segmentation_grid::even_grid;
 use crate::segmentation_values::Values;
-use crate::{Limits, Refusal};
+use crate::{Limits, Origin, Refusal};
 
 /// A segmentation from a file: binary, fractional or label map, written by anybody.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct SegmentationImage {
     pub sop_instance_uid: String,
     /// Series Instance UIDs of the images it was made from, as far as it says so.
     pub source_series_uids: Vec<String>,
+    /// Frame of Reference UID, where it says so.
+    pub frame_of_reference_uid: Option<String>,
     /// What its pixels are.
     pub form: SegmentationForm,
     /// The segments, by number; the background of a label map is none.
@@ -148,6 +150,7 @@ impl SegmentationImage {
         Ok(Self {
             sop_instance_uid: data.text(tags::SOP_INSTANCE_UID).unwrap_or_default(),
             source_series_uids: source_series.iter().filter_map(|s| s.text(tags::SERIES_INSTANCE_UID)).collect(),
+            frame_of_reference_uid: data.text(tags::FRAME_OF_REFERENCE_UID).filter(|uid| !uid.is_empty()),
             form,
             segments,
             rows,
@@ -155,6 +158,14 @@ impl SegmentationImage {
             frames,
             values,
         })
+    }
+
+    /// Whether it was made of this series: it names it, or lies in its frame of reference (PS3.3, C.7.4.1), as what was drawn on
+    /// another reconstruction of the same scan. Grids alone tell nothing: two patients on one scanner share them.
+    #[must_use]
+    pub fn is_of(&self, origin: &Origin) -> bool {
+        self.source_series_uids.iter().any(|uid| uid == origin.series_uid())
+            || self.frame_of_reference_uid.as_deref() == Some(&origin.frame_of_reference_uid)
     }
 
     /// The grid that its frames lie on by themselves, for use where its images are not at hand: one slice per distance of

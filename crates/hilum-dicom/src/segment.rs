@@ -64,7 +64,7 @@ impl Tracking {
     }
 }
 
-/// Description of one segment (PS3.3 C.8.20.4), found without a person's help.
+/// Description of one segment (PS3.3 C.8.20.4), found without a person's help unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     label: String,
@@ -72,7 +72,8 @@ pub struct Segment {
     property: Code,
     property_modifier: Option<Code>,
     region: Option<(Code, Option<Code>)>,
-    algorithm: Algorithm,
+    /// `None` for what a person outlined.
+    algorithm: Option<Algorithm>,
     colour: [u8; 3],
     tracking: Option<Tracking>,
 }
@@ -90,8 +91,14 @@ impl Segment {
         colour: [u8; 3],
     ) -> Result<Self, Error> {
         let label = checked_text("the label of a segment", label, 64)?;
-        let (property_modifier, region, tracking) = (None, None, None);
+        let (property_modifier, region, tracking, algorithm) = (None, None, None, Some(algorithm));
         Ok(Self { label, category, property, property_modifier, region, algorithm, colour, tracking })
+    }
+
+    /// Outlined by a person, so that no algorithm is named: Segment Algorithm Type MANUAL.
+    #[must_use]
+    pub fn by_hand(self) -> Self {
+        Self { algorithm: None, ..self }
     }
 
     /// With a modifier of the property, such as its side (CID 244).
@@ -123,9 +130,14 @@ impl Segment {
         let mut item = Attributes::default();
         item.u16s(tags::SEGMENT_NUMBER, &[number]);
         item.text(tags::SEGMENT_LABEL, &self.label);
-        item.text(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC");
-        item.text(tags::SEGMENT_ALGORITHM_NAME, &self.algorithm.name);
-        item.item(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, self.algorithm.item());
+        match &self.algorithm {
+            Some(algorithm) => {
+                item.text(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC");
+                item.text(tags::SEGMENT_ALGORITHM_NAME, &algorithm.name);
+                item.item(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, algorithm.item());
+            }
+            None => item.text(tags::SEGMENT_ALGORITHM_TYPE, "MANUAL"),
+        }
         item.item(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, self.category.item());
         let mut property = self.property.item();
         if let Some(modifier) = self.property_modifier {

@@ -187,6 +187,7 @@ pub(crate) fn define_kinds(method: KindMethod, text: &str) -> Definition {
     let how = match method {
         KindMethod::Network => "told apart by a network that was taught both",
         KindMethod::HuThreshold => "told apart by HU",
+        KindMethod::Given => "as in the segmentation that was given",
         KindMethod::NotToldApart => "not told apart",
     };
     let text = format!("Ground-glass and consolidation were {how}. {text}").trim_end().to_owned();

@@ -35,6 +35,8 @@ pub enum KindMethod {
     Network,
     /// By HU within the lesion, vessels and airways left out.
     HuThreshold,
+    /// By whoever made the segmentation that was given.
+    Given,
     /// Not at all: every opacity is of unknown kind.
     NotToldApart,
 }

@@ -46,25 +46,34 @@ impl Findings {
         self.nulls().into_iter().filter(|path| !self.not_known.iter().any(|entry| covers(&entry.field, path))).collect()
     }
 
+    /// The reasons that were given for values which are null: those for what is known after all, or given twice, are left out.
+    #[must_use]
+    pub fn reasons_for_nulls(&self) -> Vec<NotKnown> {
+        let nulls = self.nulls();
+        let mut seen = BTreeSet::new();
+        let mut reasons = self.not_known.clone();
+        reasons.retain(|entry| {
+            let is_null = nulls.iter().any(|path| covers(&entry.field, path));
+            is_null && seen.insert((entry.field.clone(), entry.reason.clone()))
+        });
+        reasons
+    }
+
     /// The findings with a reason for every null value: general reasons are added where none was given, and reasons for
     /// what is known after all, or given twice, are dropped.
     ///
     /// Called by [`Findings::to_json`], so that times and the like may be filled in until the end.
     #[must_use]
     pub fn with_nulls_explained(&self) -> Self {
-        let nulls = self.nulls();
         let mut findings = self.clone();
-        let mut seen = BTreeSet::new();
-        findings.not_known.retain(|entry| {
-            let is_null = nulls.iter().any(|path| covers(&entry.field, path));
-            is_null && seen.insert((entry.field.clone(), entry.reason.clone()))
-        });
+        findings.not_known = self.reasons_for_nulls();
         for path in findings.unexplained_nulls() {
             let general = GENERAL_REASONS.iter().find(|(field, _)| covers(field, &path));
             let (field, reason) = general.copied().unwrap_or((&path, "It was not determined."));
             // One entry for a group: the same reason is not said eight times.
-            if seen.insert((field.to_owned(), reason.to_owned())) {
-                findings.not_known.push(NotKnown::new(field, reason));
+            let entry = NotKnown::new(field, reason);
+            if !findings.not_known.contains(&entry) {
+                findings.not_known.push(entry);
             }
         }
         findings

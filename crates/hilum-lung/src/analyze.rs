@@ -240,8 +240,8 @@ pub fn analyze_with(
         models: vec![describe(network)],
         series: study.series.clone(),
         measurements: &measured,
-        kind_method: KindMethod::HuThreshold,
-        kind_method_text: kind_method_text(&rules),
+        kind_method: if readers { KindMethod::Given } else { KindMethod::HuThreshold },
+        kind_method_text: if readers { GIVEN_KINDS.into() } else { kind_method_text(&rules) },
         fissures: fissures(fissure_confidence(&lungs, &lobes)),
         partial_lungs: lungs.notes().iter().any(LungNote::is_a_large_cut).then(|| PARTIAL_LUNGS.into()),
         quality_notes: notes,
@@ -376,6 +376,10 @@ fn kind_method_text(rules: &LesionRules) -> String {
         rules.consolidation_from_hu
     )
 }
+
+/// How kinds are told apart where they were given.
+const GIVEN_KINDS: &str =
+    "Opacities and their kinds are those of the segmentation that was given; nothing was found or judged by Hilum.";
 
 /// Why there are no scores if a large part of the lungs lies outside the scan.
 const PARTIAL_LUNGS: &str = "A large part of the lungs is not in the scan: volumes and percentages hold for the part that is, and scores \

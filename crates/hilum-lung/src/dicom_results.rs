@@ -12,7 +12,7 @@ use hilum_findings::{
 };
 use hilum_volume::{Interpolation, LabelMap, Volume};
 
-use crate::outlines;
+use crate::{Given, outlines};
 
 mod earlier_report;
 mod follow_up;
@@ -50,6 +50,8 @@ pub struct DicomInput<'a> {
     pub earlier: &'a [EarlierStudy],
     /// What is new, persisting and resolved, as [`FollowUpMaps::change`](crate::FollowUpMaps::change).
     pub change: Option<&'a LabelMap>,
+    /// What of the outlines was given, so that Hilum has measured and not found it.
+    pub given: Given,
     /// How segmentations are written.
     pub form: SegmentationForm,
     /// The report, a PDF.
@@ -116,7 +118,7 @@ mod own {
 /// # Errors
 /// [`Error::Unwritable`] if maps and series do not fit each other.
 pub fn dicom_results(context: &ResultContext<'_>, input: &DicomInput<'_>) -> Result<DicomResults, Error> {
-    let writer = Writer { context, input, methods: Methods::of(input.findings)? };
+    let writer = Writer { context, input, methods: Methods::of(input.findings, input.given)? };
     let mut results = DicomResults { files: Vec::new(), notes: Vec::new() };
     let anatomy = writer.anatomy()?;
     let lesions = writer.lesions()?;
@@ -168,21 +170,26 @@ pub fn dicom_results(context: &ResultContext<'_>, input: &DicomInput<'_>) -> Res
 
 const RESEARCH_USE: &str = "Research use only, not a medical device.";
 
-/// What found lungs and lobes, and what found lesions.
+/// What found lungs and lobes, and what found lesions; of outlines that were given, what measured them.
 struct Methods {
     anatomy: Algorithm,
     lesions: Algorithm,
+    network: Algorithm,
 }
 
 impl Methods {
-    fn of(findings: &Findings) -> Result<Self, Error> {
-        let anatomy =
-            Algorithm::new("hilum-lung lungs and lobes", &findings.software.version, codes::MORPHOLOGICAL_OPERATIONS)?;
-        let lesions = match findings.models.first() {
+    fn of(findings: &Findings, given: Given) -> Result<Self, Error> {
+        let own = |name| Algorithm::new(name, &findings.software.version, codes::MORPHOLOGICAL_OPERATIONS);
+        let (found, measured) = (own("hilum-lung lungs and lobes")?, own("hilum-lung measurements of given outlines")?);
+        let network = match findings.models.first() {
             Some(model) => Algorithm::new(&model.name, &model.version, codes::ARTIFICIAL_INTELLIGENCE)?,
-            None => anatomy.clone(),
+            None => found.clone(),
         };
-        Ok(Self { anatomy, lesions })
+        Ok(Self {
+            anatomy: if given.lobes { measured.clone() } else { found },
+            lesions: if given.lesions { measured } else { network.clone() },
+            network,
+        })
     }
 }
 
@@ -229,17 +236,28 @@ fn capital(text: &str) -> String {
 }
 
 impl Writer<'_> {
+    /// A segment of lungs or lobes.
+    fn anatomy_segment(&self, name: &str, property: Code, colour: [u8; 3]) -> Result<Segment, Error> {
+        let algorithm = self.methods.anatomy.clone();
+        let segment = Segment::new(name, codes::ANATOMICAL_STRUCTURE, property, algorithm, colour)?;
+        Ok(if self.input.given.lobes { segment.by_hand() } else { segment })
+    }
+
+    /// A segment of opacity.
+    fn lesion_segment(&self, name: &str, property: Code, colour: [u8; 3]) -> Result<Segment, Error> {
+        let (category, algorithm) = (codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE, self.methods.lesions.clone());
+        let segment = Segment::new(name, category, property, algorithm, colour)?;
+        Ok(if self.input.given.lesions { segment.by_hand() } else { segment })
+    }
+
     fn lobe_segment(&self, lobe: Lobe) -> Result<Segment, Error> {
         let name = capital(lobe.name());
-        let colour = outlines::colour_of_lobe(lobe);
-        let algorithm = self.methods.anatomy.clone();
-        let segment = Segment::new(&name, codes::ANATOMICAL_STRUCTURE, site_of(lobe), algorithm, colour)?;
+        let segment = self.anatomy_segment(&name, site_of(lobe), outlines::colour_of_lobe(lobe))?;
         Ok(segment.with_tracking(self.tracking(&name)?))
     }
 
     fn opacity_segment(&self, (label, name, property): (u8, &str, Code)) -> Result<Segment, Error> {
-        let (category, algorithm) = (codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE, self.methods.lesions.clone());
-        let segment = Segment::new(name, category, property, algorithm, outlines::colour_of_opacity(label))?;
+        let segment = self.lesion_segment(name, property, outlines::colour_of_opacity(label))?;
         Ok(segment.with_region(codes::LUNG, None).with_tracking(self.tracking(name)?))
     }
 
@@ -250,9 +268,8 @@ impl Writer<'_> {
         let single: [u8; 14] = std::array::from_fn(|l| l as u8);
         let mut segments = Vec::new();
         for (side, name, _, members) in LUNG_SEGMENTS {
-            let (algorithm, colour) = (self.methods.anatomy.clone(), outlines::LUNG_COLOUR);
             let modifier = if side == Side::Right { codes::RIGHT } else { codes::LEFT };
-            let segment = Segment::new(name, codes::ANATOMICAL_STRUCTURE, codes::LUNG, algorithm, colour)?;
+            let segment = self.anatomy_segment(name, codes::LUNG, outlines::LUNG_COLOUR)?;
             let segment = segment.with_modifier(modifier).with_tracking(self.tracking(name)?);
             segments.push((segment, LabelSet { map: lobes, labels: members }));
         }
@@ -283,7 +300,7 @@ impl Writer<'_> {
     /// What the network said, on the grid of the series; `None` if it saw no lesion anywhere.
     fn probability(&self, coarse: &Volume<u8>) -> Result<Option<Segmentation>, Error> {
         let title = SegmentationTitle::new("PROBABILITY", "Probability of opacity (research use)", 3)?;
-        let (category, algorithm) = (codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE, self.methods.lesions.clone());
+        let (category, algorithm) = (codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE, self.methods.network.clone());
         let colour = outlines::colour_of_opacity(UNKNOWN_OPACITY_LABEL);
         let segment = Segment::new("Opacity, by the network", category, codes::OPACITY, algorithm, colour)?;
         let grid = self.input.labels.geometry();
@@ -314,9 +331,8 @@ impl Writer<'_> {
         for lesion in listed {
             let (property, kind) = finding_of(lesion.kind);
             let label = format!("Lesion {} ({}, {kind})", lesion.id, lesion.lobe.abbreviation());
-            let (category, algorithm) = (codes::MORPHOLOGICALLY_ABNORMAL_STRUCTURE, self.methods.lesions.clone());
-            let colour = outlines::colour_of_kind(lesion.kind);
-            let segment = Segment::new(&label, category, property, algorithm, colour)?
+            let segment = self
+                .lesion_segment(&label, property, outlines::colour_of_kind(lesion.kind))?
                 .with_region(site_of(lesion.lobe), None)
                 .with_tracking(self.lesion_tracking(lesion.id)?);
             described.push((lesion.id as u8, segment));
@@ -433,8 +449,19 @@ impl Writer<'_> {
 
     fn comments(&self) -> Vec<String> {
         let findings = self.input.findings;
-        let mut comments =
-            vec![format!("{RESEARCH_USE} Found by a program without anybody's help; not verified by a physician.")];
+        let found = match self.input.given {
+            Given { lobes: false, lesions: false } => {
+                "Found by a program without anybody's help; not verified by a physician."
+            }
+            Given { lobes: false, .. } => {
+                "Opacities were outlined in a segmentation that was given; a program measured them."
+            }
+            Given { lesions: false, .. } => {
+                "Lobes were outlined in a segmentation that was given; a program measured them."
+            }
+            _ => "Lobes and opacities were outlined in a segmentation that was given; a program measured them.",
+        };
+        let mut comments = vec![format!("{RESEARCH_USE} {found}")];
         comments.extend(findings.lesions.kind_method_text.clone());
         let co_rads = &findings.scores.co_rads;
         if let Some(grade) = co_rads.grade {

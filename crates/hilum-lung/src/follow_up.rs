@@ -114,12 +114,16 @@ pub fn lobes_behind_lesions(labels: &LabelMap) -> LabelMap {
 
 /// Compares a study with earlier ones: with the newest voxel by voxel, with the others by their numbers.
 ///
-/// `earlier` is put in order, the newest first; studies without a date stay behind those with one, in the order given.
+/// `earlier` is put in order, the newest first; studies without a date stay behind those with one, in the order given, and those
+/// that are dated after this one come last: they are compared with only where there is no other.
 /// `remarks` are said among the cautions.
 #[must_use]
 pub fn follow_up(current: &ReadStudy, mut earlier: Vec<ReadStudy>, remarks: Vec<Note>) -> FollowUpResult {
-    earlier.sort_by(|a, b| b.facts.date.cmp(&a.facts.date));
     let date = current.facts.date.as_deref();
+    earlier.sort_by(|a, b| {
+        let is_later = |study: &ReadStudy| is_later(study.facts.date.as_deref(), date);
+        is_later(a).cmp(&is_later(b)).then_with(|| b.facts.date.cmp(&a.facts.date))
+    });
     let mut result = FollowUpResult {
         follow_up: FollowUp {
             study_date: date.and_then(iso_date),
@@ -135,6 +139,12 @@ pub fn follow_up(current: &ReadStudy, mut earlier: Vec<ReadStudy>, remarks: Vec<
     let Some(newest) = earlier.first() else { return result };
     let notes = &mut result.follow_up.cautions;
     notes.extend(cautions(current, newest));
+    if earlier[1..].iter().any(|study| is_later(study.facts.date.as_deref(), date))
+        && !notes.iter().any(|note| note.code == LATER)
+    {
+        let text = "One of the studies given as earlier is dated after this one; it is listed and not compared.";
+        notes.push(Note::new(LATER, Severity::Warning, text));
+    }
     let (region, region_before) = (lung(current), lung(newest));
     let (lesion, lesion_before) = (lesions(&current.labels), lesions(&newest.labels));
     let scan = Scan { intensity: current.ct.as_ref(), region: &region, ignored: Some(&lesion) };
@@ -180,9 +190,20 @@ impl FollowUpResult {
             }
             earlier.push(numbers);
         }
-        earlier.sort_by(|a, b| b.study_date.cmp(&a.study_date));
+        earlier.sort_by(|a, b| {
+            let is_later = |study: &EarlierStudy| study.days_before.is_some_and(|days| days < 0);
+            is_later(a).cmp(&is_later(b)).then_with(|| b.study_date.cmp(&a.study_date))
+        });
         self
     }
+}
+
+/// Code of the note that a study given as earlier is the later one.
+const LATER: &str = "earlier-is-later";
+
+/// Whether the date of an earlier study, `YYYYMMDD`, lies after this one's.
+fn is_later(then: Option<&str>, now: Option<&str>) -> bool {
+    matches!((then, now), (Some(then), Some(now)) if then > now)
 }
 
 fn lung(study: &ReadStudy) -> Mask {
@@ -258,8 +279,8 @@ fn doubts_of_identity(now: &StudyFacts, then: &StudyFacts) -> Vec<Note> {
         ),
     }
     match (&now.date, &then.date) {
-        (Some(now), Some(then)) if then > now => {
-            say("earlier-is-later", Severity::Severe, "The study given as earlier is dated after this one.".into());
+        (Some(now), Some(then)) if is_later(Some(then), Some(now)) => {
+            say(LATER, Severity::Severe, "The study given as earlier is dated after this one.".into());
         }
         (Some(_), Some(_)) => {}
         _ => say("dates-unknown", Severity::Info, "The interval is unknown: a study carries no date.".into()),
@@ -271,6 +292,11 @@ fn doubts_of_identity(now: &StudyFacts, then: &StudyFacts) -> Vec<Note> {
 fn cautions(current: &ReadStudy, earlier: &ReadStudy) -> Vec<Note> {
     let (now, then) = (&current.facts, &earlier.facts);
     let mut notes = doubts_of_identity(now, then);
+    let series = |study: &ReadStudy| study.findings.series.series_uid.clone();
+    if series(current).is_some_and(|uid| series(earlier).as_ref() == Some(&uid)) {
+        let text = "The study given as earlier is this very series.";
+        notes.push(Note::new("earlier-is-this", Severity::Severe, text));
+    }
     let mut say = |code: &str, severity, text: String| notes.push(Note::new(code, severity, text));
     if let (Some(a), Some(b)) = (&now.kernel, &then.kernel)
         && a != b

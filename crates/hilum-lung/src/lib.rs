@@ -36,6 +36,6 @@ pub use dicom_results::{DicomInput, DicomResults, SegmentationForm, dicom_result
 pub use follow_up::{
     FollowUpMaps, FollowUpResult, ReadStudy, ReportedStudy, StudyFacts, follow_up, kept_ct, lobes_behind_lesions,
 };
-pub use masks::Masks;
+pub use masks::{Given, Masks};
 pub use slices::{SlicePrediction, predict};
 pub use study::Study;

@@ -58,6 +58,12 @@ impl Masks {
         Ok(Self { lobes, lesions, sop_instance_uid: segmentation.sop_instance_uid.clone(), left_out })
     }
 
+    /// What of a study is theirs.
+    #[must_use]
+    pub fn given(&self) -> Given {
+        Given { lobes: self.lobes.is_some(), lesions: self.lesions.is_some() }
+    }
+
     /// What is measured, in words for the report.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -69,6 +75,15 @@ impl Masks {
         let uid = &self.sop_instance_uid;
         format!("{what} those of a segmentation that was given (SOP Instance UID {uid}), not those found by Hilum.")
     }
+}
+
+/// What of a study's outlines was given, not found by Hilum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Lobes, and with them the lungs.
+    pub lobes: bool,
+    /// Opacities.
+    pub lesions: bool,
 }
 
 /// How far outside of every lobe an opacity still counts to the nearest.

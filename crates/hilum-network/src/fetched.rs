@@ -118,7 +118,8 @@ impl Folder {
         self.root.join(part(study_uid)).join(part(series_uid)).join(name)
     }
 
-    /// Writes an object: first beside its place, then into it, so that no half file lies there. A file that is there stays.
+    /// Writes an object: first beside its place, then into it, so that no half file lies there. A file of its length that is there
+    /// stays.
     ///
     /// # Errors
     /// What the system says.
@@ -126,14 +127,16 @@ impl Folder {
         let identity = &object.identity;
         let path =
             self.place(identity.study_uid.as_deref(), identity.series_uid.as_deref(), &identity.sop_instance_uid);
-        if path.exists() {
+        let head = object.file_head();
+        let length = (head.len() + object.data_set.len()) as u64;
+        if std::fs::metadata(&path).is_ok_and(|there| there.len() == length) {
             return Ok(Kept::AlreadyThere);
         }
         let folder = path.parent().expect("a file lies in a folder");
         std::fs::create_dir_all(folder)?;
         let part = path.with_extension("part");
         let mut file = std::fs::File::create(&part)?;
-        file.write_all(&object.file_head()).and_then(|()| file.write_all(&object.data_set))?;
+        file.write_all(&head).and_then(|()| file.write_all(&object.data_set))?;
         drop(file);
         std::fs::rename(&part, &path)?;
         Ok(Kept::Written)

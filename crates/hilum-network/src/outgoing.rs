@@ -68,8 +68,11 @@ impl Outgoing {
         &self.syntax_uid
     }
 
+    /// The whole file; one whose pixels were cut short is refused here, as a peer could only break the association off over it.
     pub(crate) fn read(&self, limits: &NodeLimits) -> Result<Vec<u8>, SkipReason> {
-        bytes(&self.path, limits)
+        let bytes = bytes(&self.path, limits)?;
+        let is_whole = Instance::of(&bytes, &limits.data_set)?.is_whole(&limits.data_set);
+        if is_whole { Ok(bytes) } else { Err(SkipReason::CutShort) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::fetched::{Fetched, Kept};
 use crate::find::{Level, Query, query};
 use crate::receiver::ReceiverOptions;
-use crate::{Error, Folder, Node, Peer, get, moving, web_retrieve};
+use crate::{Error, Folder, Node, Outgoing, Peer, get, moving, web_retrieve};
 
 /// What is to be brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,8 +123,11 @@ pub fn retrieve(
         progress: &counting,
     };
     for series in &listed {
-        // Series that are here in full are not fetched again.
-        let here = |uid: &String| folder.place(Some(&wanted.study_uid), Some(&series.series_uid), uid).exists();
+        // Series that are here in full, each file to its end, are not fetched again.
+        let here = |uid: &String| {
+            let place = folder.place(Some(&wanted.study_uid), Some(&series.series_uid), uid);
+            Outgoing::of(&place, &node.limits).and_then(|object| object.read(&node.limits)).is_ok()
+        };
         let there: Vec<String> = series.objects.keys().filter(|uid| here(uid)).cloned().collect();
         if there.len() == series.objects.len() {
             keeper.already_there += there.len();

@@ -3,7 +3,7 @@
 //! Nothing is measured here. The few cut points below only choose words for shares that `Findings` gives; the shares
 //! themselves are in the report.
 
-use hilum_findings::{Findings, Lobe, Priority, Severity, Side};
+use hilum_findings::{Findings, FollowUp, Lobe, Priority, Severity, Side, Trend};
 
 use crate::Language;
 use crate::document::{Text, Triage};
@@ -40,6 +40,7 @@ pub(crate) fn sentences(findings: &Findings, language: Language) -> Vec<Text> {
         said.extend(lobes(findings, language).map(Text::from));
         said.push(kinds(findings, language).into());
     }
+    said.extend(findings.follow_up.iter().flat_map(|follow_up| change(follow_up, language)));
     let scores = &findings.scores;
     if let (Some(ctss), Some(ct)) = (scores.ctss_0_25, scores.severity_ct_0_4) {
         let values = [("ctss", ctss.to_string()), ("ct", ct.to_string())];
@@ -54,6 +55,46 @@ pub(crate) fn sentences(findings: &Findings, language: Language) -> Vec<Text> {
     }
     said.extend(reservations(findings, language));
     said
+}
+
+/// What was compared, and what became of the opacities of both lungs; a comparison that was asked for and failed is said too.
+fn change(follow_up: &FollowUp, language: Language) -> Vec<Text> {
+    let mut said: Vec<Text> = vec![since(follow_up, language).into()];
+    let regions = follow_up.comparison.as_ref().map(|comparison| &comparison.regions);
+    if let Some(lungs) = regions.and_then(|regions| regions.iter().find(|region| region.name == "lungs")) {
+        let values = [
+            ("then", language.millilitres(lungs.earlier_ml)),
+            ("now", language.millilitres(lungs.ml)),
+            ("trend", trend_name(lungs.trend, language)),
+        ];
+        let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        said.push(Phrase::ImpressionChange.fill(language, &values).into());
+    }
+    said
+}
+
+/// Which study was compared with.
+pub(crate) fn since(follow_up: &FollowUp, language: Language) -> String {
+    let Some(compared) = follow_up.compared() else {
+        return Phrase::FollowUpReported.text(language).to_string();
+    };
+    match follow_up.earlier.get(compared).and_then(|e| Some((e.study_date.as_ref()?, e.days_before?))) {
+        Some((date, days)) => {
+            Phrase::FollowUpSince.fill(language, &[("date", date), ("days", &language.number(days as f64, 0))])
+        }
+        None => Phrase::FollowUpUndated.text(language).to_string(),
+    }
+}
+
+/// Which way something went; a dash where it is not known.
+pub(crate) fn trend_name(trend: Option<Trend>, language: Language) -> String {
+    let phrase = match trend {
+        Some(Trend::Grown) => Phrase::TrendGrown,
+        Some(Trend::Shrunk) => Phrase::TrendShrunk,
+        Some(Trend::Unchanged) => Phrase::TrendUnchanged,
+        None => return "–".into(),
+    };
+    phrase.text(language).to_string()
 }
 
 /// How soon to read the study; `None` if that was not judged.
@@ -208,7 +249,9 @@ fn reservations(findings: &Findings, language: Language) -> Vec<Text> {
     let phrase = if quality.usable { Phrase::CheckByEye } else { Phrase::NotReliable };
     let severe = quality.reasons.iter().chain(&findings.series.notes).filter(|n| n.severity == Severity::Severe);
     let mut said: Vec<Text> = Vec::new();
-    for note in severe {
+    let cautions = findings.follow_up.iter().flat_map(|follow_up| &follow_up.cautions);
+    let cautions = cautions.filter(|n| n.severity == Severity::Severe).map(|note| (Phrase::CheckByEye, note));
+    for (phrase, note) in severe.map(|note| (phrase, note)).chain(cautions) {
         let text = Text::english(phrase.fill(language, &[("text", &note.text)]), language);
         if !said.contains(&text) {
             said.push(text);

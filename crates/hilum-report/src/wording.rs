@@ -70,6 +70,8 @@ phrases! {
     FollowUpHeading: "Follow-up", "Verlauf", "Évolution", "Evolución";
     FollowUpSince: "Compared with the study of {date}, {days} days before.", "Verglichen mit der Untersuchung vom {date}, {days} Tage zuvor.",
         "Comparé à l’examen du {date}, {days} jours auparavant.", "Comparado con el estudio del {date}, {days} días antes.";
+    ImpressionChange: "Opacities {then} then, {now} now: {trend}.", "Verdichtungen damals {then}, jetzt {now}: {trend}.",
+        "Opacités alors {then}, maintenant {now} : {trend}.", "Opacidades entonces {then}, ahora {now}: {trend}.";
     FollowUpUndated: "Compared with an earlier study; the interval is unknown.", "Verglichen mit einer früheren Untersuchung; der Abstand ist unbekannt.",
         "Comparé à un examen antérieur ; l’intervalle est inconnu.", "Comparado con un estudio anterior; se desconoce el intervalo.";
     FollowUpReported: "Not compared place by place with an earlier study.", "Mit keiner früheren Untersuchung Ort für Ort verglichen.",
@@ -188,8 +190,8 @@ phrases! {
     CheckByEye: "To be checked by eye: {text}", "Visuell zu prüfen: {text}", "À vérifier visuellement : {text}", "Comprobar visualmente: {text}";
     NotReliable: "These results should not be relied on: {text}", "Auf diese Ergebnisse ist kein Verlass: {text}",
         "Ces résultats ne sont pas fiables : {text}", "Estos resultados no son fiables: {text}";
-    FurtherWarnings: "Further reservations under Quality: {count}.", "Weitere Vorbehalte unter Qualität: {count}.",
-        "Autres réserves sous Qualité : {count}.", "Otras reservas en Calidad: {count}.";
+    FurtherWarnings: "Further reservations ({count}) are under Quality.", "Weitere Vorbehalte ({count}) stehen unter Qualität.",
+        "D’autres réserves ({count}) figurent sous Qualité.", "Otras reservas ({count}) figuran en Calidad.";
     OutOfDistribution: "The study is unlike those the models were trained on; the results may be wrong.",
         "Die Untersuchung unterscheidet sich von den Trainingsdaten der Modelle; die Ergebnisse können falsch sein.",
         "L’examen diffère de ceux sur lesquels les modèles ont été entraînés ; les résultats peuvent être faux.",
@@ -276,6 +278,7 @@ phrases! {
     ColumnOpacityPercent: "Opacity %", "Verdichtung %", "Opacité %", "Opacidad %";
     ColumnHighPercent: "High opacity %", "Hohe Verd. %", "Haute opac. %", "Alta opac. %";
     ColumnCtss: "CTSS 0–5", "CTSS 0–5", "CTSS 0–5", "CTSS 0–5";
+    ColumnCtssTotal: "CTSS 0–25", "CTSS 0–25", "CTSS 0–25", "CTSS 0–25";
     ColumnLss: "LSS 0–4", "LSS 0–4", "LSS 0–4", "LSS 0–4";
     ColumnLhos: "LHOS 0–4", "LHOS 0–4", "LHOS 0–4", "LHOS 0–4";
     AerationLine: "Aeration of the lung: hyperinflated {hyper}, normal {normal}, poor {poor}, none {none}; below −950 HU {laa}.",

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::TrainError;
 use crate::augment::{Augmentation, Example, example};
 use crate::cache::{self, CachedCase};
-use crate::cases::{self, Slice};
+use crate::cases::{self, Case, Slice};
 use crate::config::{Side, TrainConfig};
 use crate::emphasis;
 use crate::loss::{BOUNDARY_PIXELS, Target};
@@ -55,9 +55,13 @@ impl Sampler {
     ) -> Result<Self, TrainError> {
         let structures = Structures::of(&config.card.outputs)?;
         let count = config.data.len() as f32;
-        let sources = config.data.iter().enumerate().map(|(at, source)| {
+        let listed = config.data.iter().map(|source| {
             let reading = source.reading(&config.card.input, &structures);
-            let cases = cases::list(source.layout, &data_root.join(&source.folder), &reading)?;
+            cases::list(source.layout, &data_root.join(&source.folder), &reading)
+        });
+        let listed = listed.collect::<Result<Vec<_>, _>>()?;
+        config.split.check_names(listed.iter().flatten().map(Case::patient))?;
+        let sources = config.data.iter().zip(listed).enumerate().map(|(at, (source, cases))| {
             let part = Part::of(&config.split, &cases)?;
             let cases = config.split.select(cases, Side::Train)?;
             if cases.is_empty() {

@@ -66,7 +66,7 @@ fn channel(summary: &ChannelSummary) -> Table {
             table.insert(format!("{name}_mean"), number(*mean));
         }
     }
-    if let Some(MeanSd { sd, .. }) = dice {
+    if let Some(MeanSd { sd, count: 2.., .. }) = dice {
         table.insert("dice_sd".into(), number(*sd));
     }
     insert_interval(&mut table, "dice_95", summary.dice_95);

@@ -339,6 +339,16 @@ impl Split {
         Ok(())
     }
 
+    /// Refuses an entry that none of the patients is meant by: a typing mistake would otherwise move a patient to another side.
+    pub(crate) fn check_names<'a>(&self, patients: impl Iterator<Item = &'a str>) -> Result<(), TrainError> {
+        let patients: std::collections::BTreeSet<&str> = patients.map(|patient| self.canonical(patient)).collect();
+        let is_there = |entry: &str| patients.iter().any(|patient| matches(self.canonical(entry), patient));
+        match [&self.train, &self.hold_out, &self.validation].into_iter().flatten().find(|entry| !is_there(entry)) {
+            Some(entry) => Err(TrainError::Config(format!("split: no case is of patient `{entry}`"))),
+            None => Ok(()),
+        }
+    }
+
     /// The side a patient is on.
     ///
     /// # Errors

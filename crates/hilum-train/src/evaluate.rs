@@ -268,9 +268,10 @@ pub fn cross_validate(
     let (Some((first, _)), Some(pool)) = (folds.first(), pool) else {
         return Err(TrainError::NoCases("there are no folds".into()));
     };
-    let mut lines = protocol(options);
+    let held_out = folds.first().map(|(_, split)| (split.clone(), Side::HoldOut));
+    let mut lines = protocol(&EvaluateOptions { split: held_out, ..options.clone() });
     lines.push(format!(
-        "{} models, each measured on patients that it never learned from; the hash is that of their hashes.",
+        "{} model(s), each measured on patients that it never learned from; the hash is that of their hashes.",
         folds.len()
     ));
     let name = format!("{}, {} folds", first.card.name, folds.len());
@@ -616,7 +617,8 @@ fn protocol(options: &EvaluateOptions) -> Vec<String> {
         "Dice, sensitivity, precision and volume error are taken over all voxels of a patient; mean and sample \
          standard deviation are over patients."
             .into(),
-        "Slice Dice is the mean over the slices that show the structure in truth or prediction.".into(),
+        "Slice Dice is mean and standard deviation over the slices that show the structure in truth or prediction."
+            .into(),
     ];
     if let Some((_, side)) = &options.split {
         lines.push(match side {

@@ -28,8 +28,7 @@ impl Evaluation {
                 line(&mut text, &patient.patient, &r.channel, values.map(cell));
             }
         }
-        let cell =
-            |value: Option<MeanSd>| value.map_or_else(|| "-".to_string(), |v| format!("{:.3}±{:.3}", v.mean, v.sd));
+        let cell = |value: Option<MeanSd>| value.map_or_else(|| "-".to_string(), |v| v.in_words());
         for s in &self.summary {
             let values = [s.dice, s.slice_dice, s.sensitivity, s.precision, s.volume_error, s.surface_dice, s.hd95_mm];
             line(&mut text, "mean ± sd", &s.channel, values.map(cell));
@@ -61,7 +60,7 @@ impl Evaluation {
             }
         }
         for group in &self.subgroups {
-            let dice = |s: &ChannelSummary| s.dice.map(|d| format!("{} {:.3}±{:.3}", s.channel, d.mean, d.sd));
+            let dice = |s: &ChannelSummary| s.dice.map(|d| format!("{} {}", s.channel, d.in_words()));
             let channels = group.summary.iter().filter_map(dice).collect::<Vec<_>>().join(", ");
             let (n, meaning) = (group.patients, &group.meaning);
             writeln!(text, "mean Dice of {n} patient(s) with {meaning}: {channels}").expect("strings grow");

@@ -149,6 +149,12 @@ impl MeanSd {
         let sd = if values.len() > 1 { (squares / (values.len() - 1) as f64).sqrt() } else { 0.0 };
         Some(Self { mean, sd, count: values.len() })
     }
+
+    /// `mean±sd`; of a single value the value alone, because nothing is known of how such values spread.
+    pub(crate) fn in_words(&self) -> String {
+        let Self { mean, sd, count } = self;
+        if *count > 1 { format!("{mean:.3}±{sd:.3}") } else { format!("{mean:.3}") }
+    }
 }
 
 /// Area under the ROC curve: the probability that a positive case scores higher than a negative one, ties counting half

@@ -8,14 +8,15 @@ use anyhow::{Context, Result};
 use hilum_dicom::{Origin, Refusal, Source, nifti};
 use hilum_findings::{Findings, RefusalInput, Series};
 use hilum_lung::{
-    Analysis, AnalysisError, FollowUpMaps, LesionNetwork, PRODUCT, ReadStudy, Study, StudyFacts, analyze_with, kept_ct,
+    Analysis, AnalysisError, FollowUpMaps, LesionNetwork, Masks, PRODUCT, ReadStudy, Study, StudyFacts, analyze_with,
+    kept_ct,
 };
 use hilum_report::{FollowUpImages, Images, Language, ReportInput, Subject, write_report};
 use hilum_volume::{LabelMap, Volume};
 
 use crate::arguments::AnalyzeArguments;
 use crate::dicom_results::ResultArguments;
-use crate::outcome::{Refused, WrongUsage};
+use crate::outcome::{Refused, WrongUsage, must_exist};
 use crate::progress::Progress;
 use crate::{device, dicom_results, machine, models, output, prior};
 
@@ -24,15 +25,12 @@ pub(crate) fn run(arguments: &AnalyzeArguments, progress: &Progress) -> Result<(
         let tags = Language::ALL.map(Language::tag).join(", ");
         WrongUsage(format!("there are no reports in `{}`; there are: {tags}", arguments.language))
     })?;
-    if !arguments.input.exists() {
-        return Err(WrongUsage(format!("there is no {}", arguments.input.display())).into());
-    }
+    must_exist(&arguments.input)?;
+    arguments.prior.iter().try_for_each(|prior| must_exist(prior))?;
+    arguments.results.masks_file().map_or(Ok(()), must_exist)?;
     let threads = machine::set_threads(arguments.threads)?;
     let model = models::load_and_say(arguments.model.as_deref(), progress)?;
     let network = LesionNetwork::on(device::open(&model, &arguments.device, threads)?, model, threads)?;
-    if let Some(absent) = arguments.prior.iter().find(|prior| !prior.exists()) {
-        return Err(WrongUsage(format!("there is no {}", absent.display())).into());
-    }
     let job = Job {
         input: &arguments.input,
         series_uid: arguments.series.as_deref(),
@@ -90,9 +88,9 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
         return refuse(Some(study.series), "other-patient-id", reason);
     }
     let load_s = started.elapsed().as_secs_f64();
-    let masks = match results.masks(study.volume.geometry()) {
+    let masks = match results.masks(study.volume.geometry(), origin.as_ref()) {
         Ok(masks) => masks,
-        Err(reason) => return refuse(Some(study.series), "masks", format!("the masks cannot be used: {reason}")),
+        Err(reason) => return refuse(Some(study.series), "masks", reason.to_string()),
     };
     let report = |stage: hilum_lung::Stage, fraction: f32| progress.report(stage.name(), fraction);
     let analysis = analyze_with(&study, network, machine::software(), masks.as_ref(), &report);
@@ -128,6 +126,7 @@ pub(crate) fn read_and_write(job: &Job<'_>, network: &LesionNetwork, progress: &
         lesion_probability: &lesion_probability,
         earlier: &earlier,
         change: maps.as_ref().map(|maps| &maps.change),
+        given: masks.as_ref().map(Masks::given).unwrap_or_default(),
         form: results.seg_form,
     });
     let volumes = || write_volumes(out, &study.volume, &lobes, &labels, maps.as_ref());

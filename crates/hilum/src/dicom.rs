@@ -38,8 +38,8 @@ enum DicomAction {
         /// Print every element instead; values that may identify somebody (PS3.15 Annex E, private ones) are not shown
         #[arg(long)]
         tags: bool,
-        /// Show those values too
-        #[arg(long, requires = "tags")]
+        /// Show those values, and the descriptions of series, too
+        #[arg(long)]
         identity: bool,
     },
     /// Hold objects against the standard, load every CT series as for an analysis, and say what is wrong
@@ -89,10 +89,13 @@ enum DicomAction {
 pub(crate) fn run(arguments: &DicomArguments, progress: &Progress) -> Result<()> {
     match &arguments.action {
         DicomAction::Info { path, tags: true, identity } => objects::tags(path, *identity),
-        DicomAction::Info { path, .. } => info(path),
+        DicomAction::Info { path, identity, .. } => info(path, *identity),
         DicomAction::Validate { path } => validate::validate(path, progress),
         DicomAction::Convert { input, out, series, source, segment } => {
             let compression = compression(out)?;
+            if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                output::folder(folder)?;
+            }
             if input.is_file() && objects::is_segmentation(input) {
                 return segmentation::convert(input, source.as_deref(), *segment, out, compression, progress);
             }
@@ -105,7 +108,7 @@ pub(crate) fn run(arguments: &DicomArguments, progress: &Progress) -> Result<()>
         DicomAction::Send(a) => send_run(a, progress),
         DicomAction::Query(a) => query_run(a),
         DicomAction::Retrieve(a) => retrieve_run(a, progress),
-        DicomAction::Deidentify(a) => deidentify_run(a),
+        DicomAction::Deidentify(a) => deidentify_run(a, progress),
         DicomAction::Reidentify(a) => reidentify_run(a),
     }
 }
@@ -119,7 +122,7 @@ fn look(path: &Path) -> Result<Scan> {
     Ok(scan(&Source::from(path), &crate::machine::limits()).map_err(|r| refused(&r))?)
 }
 
-fn info(path: &Path) -> Result<()> {
+fn info(path: &Path, identity: bool) -> Result<()> {
     let results = objects::describe_results(path)?;
     let scan = match look(path) {
         Ok(scan) => scan,
@@ -128,7 +131,7 @@ fn info(path: &Path) -> Result<()> {
         Err(reason) => return Err(reason),
     };
     for series in scan.series().iter().filter(|s| s.modality != "SEG") {
-        describe(series);
+        describe(series, identity);
     }
     let mut reasons = std::collections::BTreeMap::new();
     for skipped in scan.skipped() {
@@ -140,11 +143,13 @@ fn info(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn describe(s: &SeriesSummary) {
+fn describe(s: &SeriesSummary, identity: bool) {
     let mm = |value: Option<f64>| value.map_or("unknown".to_owned(), |mm| format!("{mm:.2} mm"));
     println!("series {}", s.series_uid);
     println!("  study        {}", s.study_uid);
-    println!("  {} {:?}, body part {:?}, {}", s.modality, s.description, s.body_part_examined, s.image_type.join("\\"));
+    // Free text may name a patient.
+    let description = if identity { format!(" {:?}", s.description) } else { String::new() };
+    println!("  {}{description}, body part {:?}, {}", s.modality, s.body_part_examined, s.image_type.join("\\"));
     println!("  {} images of {} × {}, {} localisers", s.images, s.rows_columns[0], s.rows_columns[1], s.localisers);
     let pixel =
         s.pixel_spacing_mm.map_or("unknown".to_owned(), |[rows, columns]| format!("{rows:.3} × {columns:.3} mm"));

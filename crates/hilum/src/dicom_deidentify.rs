@@ -14,6 +14,7 @@ use hilum_dicom::{
 
 use crate::outcome::{Refused, WrongUsage, must_exist};
 use crate::output;
+use crate::progress::Progress;
 
 #[derive(Args)]
 #[command(
@@ -114,7 +115,7 @@ impl DeidentifyArguments {
     }
 }
 
-pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
+pub(crate) fn deidentify_run(a: &DeidentifyArguments, progress: &Progress) -> Result<()> {
     must_exist(&a.input)?;
     let is_new = !a.out.exists();
     output::folder(&a.out)?;
@@ -142,7 +143,12 @@ pub(crate) fn deidentify_run(a: &DeidentifyArguments) -> Result<()> {
     write_key(&a.key, &key)?;
     let report = report.map_err(refused)?;
     output::write(&out.join("deidentification.json"), serde_json::to_string_pretty(&report)?.as_bytes())?;
-    print(&report);
+    if !progress.is_silent() {
+        print(&report);
+    }
+    for warning in &report.warnings {
+        eprintln!("Mind: {warning}");
+    }
     if report.objects == 0 {
         return Err(Refused("nothing could be given out; the reasons are above".into()).into());
     }
@@ -153,7 +159,9 @@ pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
     must_exist(&a.input)?;
     must_exist(&a.key)?;
     let key = read_key(&a.key)?;
-    let (mut back, mut unknown) = (0usize, 0usize);
+    let mut back = 0usize;
+    // By reason: how many, and the first of them.
+    let mut left = BTreeMap::<String, (usize, PathBuf)>::new();
     let mut given = BTreeMap::<String, usize>::new();
     let mut waiting = vec![a.input.clone()];
     while let Some(path) = waiting.pop() {
@@ -175,15 +183,18 @@ pub(crate) fn reidentify_run(a: &ReidentifyArguments) -> Result<()> {
                     back += 1;
                 }
                 Err(reason) => {
-                    eprintln!("{}: {reason}", path.display());
-                    unknown += 1;
+                    left.entry(reason.to_string()).or_insert((0, path.clone())).0 += 1;
                 }
             }
         }
     }
     println!("{back} originals brought back to {}", a.out.display());
-    if back == 0 || unknown > 0 {
-        return Err(Refused(format!("{unknown} files could not be brought back")).into());
+    for (reason, (count, first)) in &left {
+        eprintln!("not brought back, {count}, {} the first: {reason}", first.display());
+    }
+    if back == 0 || !left.is_empty() {
+        let count: usize = left.values().map(|(count, _)| count).sum();
+        return Err(Refused(format!("{count} files could not be brought back")).into());
     }
     Ok(())
 }
@@ -246,8 +257,5 @@ fn print(report: &DeidentificationReport) {
     }
     for (reason, count) in &report.left_out {
         println!("left out, {count}: {reason}");
-    }
-    for warning in &report.warnings {
-        eprintln!("Mind: {warning}");
     }
 }

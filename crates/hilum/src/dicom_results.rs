@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use hilum_dicom::{Device, EarlierStudy, Moment, Origin, Refusal, ResultContext, SegmentationImage};
 use hilum_findings::Findings;
-use hilum_lung::{DicomInput, Masks, SegmentationForm, dicom_results};
+use hilum_lung::{DicomInput, Given, Masks, SegmentationForm, dicom_results};
 use hilum_report::ReportFiles;
 use hilum_volume::{Geometry, LabelMap, Volume};
 
@@ -38,12 +38,23 @@ pub(crate) enum SegForm {
 }
 
 impl ResultArguments {
-    /// The masks that were given, on the grid of the series.
-    pub(crate) fn masks(&self, grid: &Geometry) -> Result<Option<Masks>, Refusal> {
+    /// The masks that were given, on the grid of the series. An image without `origin`, as NIfTI, cannot say whose they are.
+    pub(crate) fn masks(&self, grid: &Geometry, origin: Option<&Origin>) -> Result<Option<Masks>, Refusal> {
         let Some(path) = &self.masks else { return Ok(None) };
         let limits = crate::machine::limits();
         let bytes = std::fs::read(path)?;
-        Masks::of(&SegmentationImage::read(&bytes, &limits)?, grid).map(Some)
+        let segmentation = SegmentationImage::read(&bytes, &limits)?;
+        if origin.is_some_and(|origin| !segmentation.is_of(origin)) {
+            return Err(Refusal::NotSegmentation(
+                "it is of other images: it names another series, in another frame of reference",
+            ));
+        }
+        Masks::of(&segmentation, grid).map(Some)
+    }
+
+    /// The file of masks that was given.
+    pub(crate) fn masks_file(&self) -> Option<&Path> {
+        self.masks.as_deref()
     }
 }
 
@@ -56,6 +67,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) lesion_probability: &'a Volume<u8>,
     pub(crate) earlier: &'a [EarlierStudy],
     pub(crate) change: Option<&'a LabelMap>,
+    /// What of the outlines was given.
+    pub(crate) given: Given,
     pub(crate) form: SegForm,
 }
 
@@ -66,7 +79,7 @@ pub(crate) fn write(
     findings: &Findings,
     report: &ReportFiles,
 ) -> Result<Vec<String>> {
-    let Sources { origin, labels, lobes, lesion_probability, earlier, change, form } = *sources;
+    let Sources { origin, labels, lobes, lesion_probability, earlier, change, given, form } = *sources;
     let software = &findings.software;
     let mut versions = vec![format!("{} {}", software.name, software.version)];
     versions.extend(software.commit.iter().map(|commit| format!("commit {}", short(commit))));
@@ -90,6 +103,7 @@ pub(crate) fn write(
         lesion_probability: Some(lesion_probability),
         earlier,
         change,
+        given,
         form,
         pdf: Some(&report.pdf),
         first_page: Some((report.first_page.shape, &report.first_page.rgb)),

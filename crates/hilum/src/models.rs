@@ -8,7 +8,7 @@ use hilum_nn::{Model, ModelCard, ONNX_OPSET};
 use hilum_train::EvaluateOptions;
 
 use crate::arguments::{ModelsAction, ModelsArguments};
-use crate::outcome::WrongUsage;
+use crate::outcome::{Refused, WrongUsage};
 use crate::progress::Progress;
 use crate::{evaluate, machine, models_calibrate, output};
 
@@ -107,13 +107,16 @@ fn verify(name: Option<&str>) -> Result<()> {
         Some(name) => vec![find(name)?],
         None => all()?.into_values().collect(),
     };
+    let mut refused = Vec::new();
     for entry in entries {
         let sha256 = entry.card.weights.sha256.clone();
         let name = entry.card.name.clone();
-        entry.card.with_weights(&entry.weights)?;
-        println!("{name}: weights match the card (SHA-256 {sha256})");
+        match entry.card.with_weights(&entry.weights) {
+            Ok(_) => println!("{name}: weights match the card (SHA-256 {sha256})"),
+            Err(reason) => refused.push(format!("{name}: {reason}")),
+        }
     }
-    Ok(())
+    if refused.is_empty() { Ok(()) } else { Err(Refused(refused.join("; ")).into()) }
 }
 
 fn import(card: &Path) -> Result<()> {

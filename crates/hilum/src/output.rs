@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::outcome::WrongUsage;
+
 /// Writes `bytes` to `path`: first beside it, then in its place, so that a reader never meets half a file.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |file| file.write_all(bytes).map_err(Into::into))
@@ -17,8 +19,13 @@ pub(crate) fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Resul
     name.push(".part");
     let part = path.with_file_name(name);
     let mut file = std::io::BufWriter::new(std::fs::File::create(&part).with_context(context)?);
-    fill(&mut file).and_then(|()| file.flush().map_err(Into::into)).with_context(context)?;
+    let written = fill(&mut file).and_then(|()| file.flush().map_err(Into::into));
     drop(file);
+    if written.is_err() {
+        // What is half written would only fill the disk further.
+        let _ = std::fs::remove_file(&part);
+    }
+    written.with_context(context)?;
     std::fs::rename(&part, path).with_context(context)
 }
 
@@ -32,7 +39,14 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and those above it. Where there cannot be one, it is wrong usage.
 pub(crate) fn folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).with_context(|| format!("the folder {} could not be made", path.display()))
+    use std::io::ErrorKind::{AlreadyExists, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    std::fs::create_dir_all(path).map_err(|error| {
+        let text = format!("the folder {} could not be made: {error}", path.display());
+        match error.kind() {
+            AlreadyExists | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem => WrongUsage(text).into(),
+            _ => anyhow::anyhow!(text),
+        }
+    })
 }

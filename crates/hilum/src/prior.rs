@@ -116,13 +116,19 @@ pub(crate) fn compare(
             },
         }
     }
+    for unused in remarks.iter().filter(|remark| remark.code == UNUSABLE) {
+        progress.complain(&unused.text);
+    }
     progress.report("comparing with the earlier study", 0.0);
     Ok((follow_up(current, earlier, remarks).with_reported(&current.facts, reported), objects))
 }
 
+/// Code of the note that an earlier study could not be used.
+const UNUSABLE: &str = "earlier-unreadable";
+
 fn unusable(index: usize, reason: &str) -> Note {
     let text = format!("earlier study {} could not be used: {reason}", index + 1);
-    Note::new("earlier-unreadable", Severity::Severe, text)
+    Note::new(UNUSABLE, Severity::Severe, text)
 }
 
 /// The numbers of a study of which there are reports alone, and how the results name it, if its report names its images.

@@ -43,6 +43,19 @@ impl Progress {
         Self { form }
     }
 
+    /// What went wrong with a part of the work, said even where nothing but errors is asked for.
+    pub(crate) fn complain(&self, line: &str) {
+        match &self.form {
+            Form::Silent => eprintln!("{line}"),
+            _ => self.say(line),
+        }
+    }
+
+    /// Whether nothing but errors is asked for.
+    pub(crate) fn is_silent(&self) -> bool {
+        matches!(self.form, Form::Silent)
+    }
+
     /// `stage` has come to `fraction` (0 to 1) of its work.
     pub(crate) fn report(&self, stage: &str, fraction: f32) {
         let fraction = fraction.clamp(0.0, 1.0);

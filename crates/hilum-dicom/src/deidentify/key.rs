@@ -50,9 +50,9 @@ impl DeidentificationKey {
     /// From the text of a key file.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] if it is no key.
+    /// [`Error::Key`] if it is no key.
     pub fn from_json(text: &str) -> Result<Self, Error> {
-        let broken = || Error::Unwritable("the key file is damaged or not a key of Hilum".into());
+        let broken = || Error::Key("the key file is damaged or not a key of Hilum".into());
         let mut key: Self = serde_json::from_str(text).map_err(|_| broken())?;
         let whole = key.instances.values().flatten().all(|index| *index < key.elements.len());
         let secret = unhex(&key.secret).is_some_and(|secret| secret.len() == 32);

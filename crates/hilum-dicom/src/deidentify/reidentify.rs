@@ -16,11 +16,11 @@ use crate::{Error, Limits};
 /// Brings back the original of a de-identified file: its data set to the byte, with new meta information.
 ///
 /// # Errors
-/// [`Error::Unwritable`] if the file is no DICOM file, did not come from this key, was packed anew into another encoding since,
+/// [`Error::Key`] if the file is no DICOM file, did not come from this key, was packed anew into another encoding since,
 /// or was defaced: its pixels are gone, and the original's attributes around other pixels would be no original.
 pub fn reidentify(bytes: &[u8], key: &DeidentificationKey, limits: &Limits) -> Result<Deidentified, Error> {
-    let wrong = |why: &str| Error::Unwritable(why.to_owned());
-    let unread = |reason: SkipReason| Error::Unwritable(reason.to_string());
+    let wrong = |why: &str| Error::Key(why.to_owned());
+    let unread = |reason: SkipReason| Error::Key(reason.to_string());
     let layout = Layout::of(bytes, limits).map_err(unread)?;
     let content = layout.content(bytes, limits).map_err(unread)?;
     let encoding = layout.syntax.encoding;

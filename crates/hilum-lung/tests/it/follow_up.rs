@@ -1,6 +1,8 @@
 //! Follow-up of phantoms whose lesions grew by a known amount, the body having moved in between.
 
-use hilum_findings::{Findings, FindingsInput, KindMethod, LesionFate, Lobe, Series, Software, Trend, measure};
+use hilum_findings::{
+    Findings, FindingsInput, KindMethod, LesionFate, Lobe, Series, Severity, Software, Trend, measure,
+};
 use hilum_lung::{ReadStudy, StudyFacts, follow_up};
 use hilum_phantom::{Anatomy, Disease, PhantomOptions, Variant};
 use hilum_volume::{Geometry, LabelMap, PatientPoint, PatientVector, Volume};
@@ -71,10 +73,14 @@ fn known_growth_is_found_lobe_by_lobe_and_lesion_by_lesion() {
     let current = study(&after, "20261124", moved);
     let oldest = study(&healthy, "20260101", None);
 
-    let result = follow_up(&current, vec![oldest.clone(), earlier.clone()], vec![]);
+    let mut later = oldest.clone();
+    later.facts.date = Some("20270101".into());
+
+    let result = follow_up(&current, vec![later, oldest.clone(), earlier.clone()], vec![]);
     let found = &result.follow_up;
     let days: Vec<_> = found.earlier.iter().map(|e| e.days_before).collect();
-    assert_eq!(days, [Some(84), Some(327)], "the newest first");
+    assert_eq!(days, [Some(84), Some(327), Some(-38)], "the newest first, but for one that is later than this study");
+    assert!(found.cautions.iter().any(|n| n.code == "earlier-is-later" && n.severity == Severity::Warning));
     assert_eq!(found.earlier[1].lesion_ml, Some(0.0));
     let comparison = found.comparison.as_ref().unwrap();
     assert!(comparison.registration.lung_dice > 0.97, "{:?}", comparison.registration);

@@ -1,6 +1,6 @@
 //! The section on earlier studies: change by lobe, by opacity, and the trend.
 
-use hilum_findings::{Comparison, Findings, FollowUp, LesionFate, Lobe, Severity, Trend};
+use hilum_findings::{Comparison, Findings, FollowUp, LesionFate, Lobe, Severity};
 
 use super::tables::{capitalised, number, score};
 use crate::document::{Block, Cell, Column, NoteLine, Row, Section, Table, Text};
@@ -14,7 +14,7 @@ const LESIONS_MAX: usize = 12;
 /// The section, with the pictures of both studies; `None` if no earlier study was given.
 pub(super) fn section<'a>(findings: &Findings, pictures: &'a [Picture], language: Language) -> Option<Section<'a>> {
     let follow_up = findings.follow_up.as_ref()?;
-    let mut blocks = vec![Block::Paragraph(since(follow_up, language).into())];
+    let mut blocks = vec![Block::Paragraph(impression::since(follow_up, language).into())];
     let notes: Vec<NoteLine> = follow_up.cautions.iter().map(|note| note_line(note, language)).collect();
     if !notes.is_empty() {
         blocks.push(Block::Notes(notes));
@@ -39,18 +39,6 @@ pub(super) fn section<'a>(findings: &Findings, pictures: &'a [Picture], language
     Some(Section { id: "follow-up", title: Phrase::FollowUpHeading.text(language).to_string(), blocks })
 }
 
-fn since(follow_up: &FollowUp, language: Language) -> String {
-    let Some(compared) = follow_up.compared() else {
-        return Phrase::FollowUpReported.text(language).to_string();
-    };
-    match follow_up.earlier.get(compared).and_then(|e| Some((e.study_date.as_ref()?, e.days_before?))) {
-        Some((date, days)) => {
-            Phrase::FollowUpSince.fill(language, &[("date", date), ("days", &language.number(days as f64, 0))])
-        }
-        None => Phrase::FollowUpUndated.text(language).to_string(),
-    }
-}
-
 fn note_line(note: &hilum_findings::Note, language: Language) -> NoteLine {
     let (phrase, level) = match note.severity {
         Severity::Info => (Phrase::SeverityInfo, 0),
@@ -58,16 +46,6 @@ fn note_line(note: &hilum_findings::Note, language: Language) -> NoteLine {
         Severity::Severe => (Phrase::SeveritySevere, 2),
     };
     NoteLine { level, severity: phrase.text(language).to_string(), text: Text::english(&note.text, language) }
-}
-
-fn trend_name(trend: Option<Trend>, language: Language) -> String {
-    let phrase = match trend {
-        Some(Trend::Grown) => Phrase::TrendGrown,
-        Some(Trend::Shrunk) => Phrase::TrendShrunk,
-        Some(Trend::Unchanged) => Phrase::TrendUnchanged,
-        None => return "–".into(),
-    };
-    phrase.text(language).to_string()
 }
 
 /// A change with its sign.
@@ -97,7 +75,7 @@ fn regions(comparison: &Comparison, language: Language) -> Table {
             number(region.earlier_percent, 1, language),
             number(region.percent, 1, language),
             region.change_points.map_or("–".into(), |p| signed(p, language)),
-            trend_name(region.trend, language),
+            impression::trend_name(region.trend, language),
         ];
         Row { cells: cells.into_iter().map(Cell::from).collect(), is_total: region.name == "lungs" }
     };
@@ -135,7 +113,8 @@ fn lesions(comparison: &Comparison, language: Language) -> Table {
     let title = |p: Phrase| p.text(language);
     let row = |lesion: &hilum_findings::LesionChange| {
         let fate = fate_name(lesion.fate, language);
-        let verdict = lesion.trend.map_or(fate.to_string(), |t| format!("{fate}, {}", trend_name(Some(t), language)));
+        let verdict =
+            lesion.trend.map_or(fate.to_string(), |t| format!("{fate}, {}", impression::trend_name(Some(t), language)));
         let cells = [
             lesion.lobe.map_or(String::new(), |lobe| capitalised(impression::lobe_name(lobe, language))),
             verdict,
@@ -192,7 +171,7 @@ fn studies(findings: &Findings, follow_up: &FollowUp, language: Language) -> Tab
             Column::number(title(Phrase::ColumnVolume), 1.2),
             Column::number(title(Phrase::ColumnOpacityMl), 1.3),
             Column::number(title(Phrase::ColumnOpacityPercent), 1.3),
-            Column::number(title(Phrase::ColumnCtss), 0.9),
+            Column::number(title(Phrase::ColumnCtssTotal), 0.9),
         ],
         rows,
         notes: vec![],

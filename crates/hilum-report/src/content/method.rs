@@ -146,15 +146,15 @@ fn definitions<'a>(findings: &Findings, language: Language) -> Option<Section<'a
 /// Which fields are null and why; `None` if all are known.
 fn not_known<'a>(findings: &Findings, language: Language) -> Option<Section<'a>> {
     // One line per reason, with all the fields it explains.
-    let mut reasons: Vec<(String, &str)> = Vec::new();
-    for entry in &findings.not_known {
+    let mut reasons: Vec<(String, String)> = Vec::new();
+    for entry in findings.reasons_for_nulls() {
         match reasons.iter_mut().find(|(_, reason)| *reason == entry.reason) {
             Some((fields, _)) => *fields = format!("{fields}, {}", entry.field),
-            None => reasons.push((entry.field.clone(), &entry.reason)),
+            None => reasons.push((entry.field, entry.reason)),
         }
     }
     let facts: Vec<(String, Text)> =
-        reasons.into_iter().map(|(fields, reason)| (fields, Text::english(reason, language))).collect();
+        reasons.into_iter().map(|(fields, reason)| (fields, Text::english(&reason, language))).collect();
     (!facts.is_empty()).then(|| Section {
         id: "not-known",
         title: Phrase::NotKnownHeading.text(language).to_string(),

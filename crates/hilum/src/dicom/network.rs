@@ -243,18 +243,35 @@ pub(crate) fn send_run(a: &SendArguments, progress: &Progress) -> Result<()> {
     for (n, (path, is_named)) in found.iter().enumerate() {
         progress.report("looking at files", n as f32 / found.len() as f32);
         match Outgoing::of(path, &node.limits) {
-            Ok(object) if arrived.contains(&object.identity().sop_instance_uid) => before += 1,
             Ok(object) => objects.push(object),
             // Whatever else lies in a folder is passed over, but not what was asked for by name.
             Err(SkipReason::NotDicom) if !is_named => others += 1,
             Err(reason) => {
-                progress.say(&format!("{}: not sent: {reason}", path.display()));
+                progress.complain(&format!("{}: not sent: {reason}", path.display()));
                 failures += 1;
             }
         }
     }
-    if objects.is_empty() && before == 0 {
+    if objects.is_empty() {
         return Err(Refused("there is nothing to send: no DICOM objects were found".into()).into());
+    }
+    let mut of_uid = BTreeMap::<String, usize>::new();
+    for object in &objects {
+        *of_uid.entry(object.identity().sop_instance_uid.clone()).or_default() += 1;
+    }
+    // What shares its UID with others is not known to have arrived when one of them has.
+    objects.retain(|object| {
+        let uid = &object.identity().sop_instance_uid;
+        let is_there = of_uid[uid] == 1 && arrived.contains(uid);
+        before += usize::from(is_there);
+        !is_there
+    });
+    let all: usize = of_uid.values().sum();
+    if of_uid.len() < all {
+        progress.complain(&format!(
+            "warning: {all} objects have {} SOP Instance UIDs between them: an archive keeps one object of each",
+            of_uid.len()
+        ));
     }
     let mut journal = match &a.resume {
         Some(path) => {
@@ -292,7 +309,7 @@ pub(crate) fn send_run(a: &SendArguments, progress: &Progress) -> Result<()> {
                 failures += 1;
                 let tried =
                     if outcome.attempts > 1 { format!(", {} attempts", outcome.attempts) } else { String::new() };
-                progress.say(&format!("{}: not sent: {reason}{tried}", object.path().display()));
+                progress.complain(&format!("{}: not sent: {reason}{tried}", object.path().display()));
             }
         }
         progress.report("sending", done as f32 / objects.len() as f32);

@@ -30,7 +30,7 @@ fn models_are_listed_verified_exported_and_imported() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&weights, bytes).unwrap();
     let refused = hilum_there(&["models", "import", text(&card)]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(3));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("altered"));
 }
 

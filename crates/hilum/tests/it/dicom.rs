@@ -29,7 +29,10 @@ fn a_series_is_listed_checked_and_converted() {
     phantom(&at("phantom"), "small");
     let series = at("phantom").join("series");
     let listed = hilum_ok(&["dicom", "info", text(&series)]);
-    assert!(listed.contains("CT ") && listed.contains("plane axial"), "{listed}");
+    assert!(
+        listed.contains("CT, body part") && !listed.contains("Phantom") && listed.contains("plane axial"),
+        "{listed}"
+    );
     assert!(hilum_ok(&["dicom", "validate", "--quiet", text(&series)]).contains("can be read"));
     hilum_ok(&["dicom", "convert", "--quiet", text(&series), "--out", text(&at("ct.nii.gz"))]);
     assert!(hilum_ok(&["dicom", "info", text(&series)]) == listed, "nothing was written there");
@@ -110,12 +113,23 @@ fn results_are_listed_converted_and_measured_again() {
     let first = json(&at("first").join("findings.json"));
     for name in ["again", "third"] {
         let again = json(&at(name).join("findings.json"));
-        for part in ["anatomy", "lesions", "scores"] {
+        for part in ["anatomy", "scores"] {
             assert_eq!(first[part], again[part], "{name}: {part}");
+        }
+        for (field, value) in first["lesions"].as_object().unwrap() {
+            // Whose the outlines are is told.
+            if !["kind_method", "kind_method_text"].contains(&field.as_str()) {
+                assert_eq!(value, &again["lesions"][field], "{name}: {field}");
+            }
         }
         assert_eq!(labels("first"), labels(name), "{name}");
         let notes = again["quality"]["reasons"].as_array().unwrap();
         assert!(notes.iter().any(|n| n["code"] == "masks-given"), "{notes:?}");
+        assert_eq!(again["lesions"]["kind_method"], "given");
+        let tags = hilum_ok(&["dicom", "info", "--tags", text(&at(name).join("dicom/segmentation.dcm"))]);
+        assert!(tags.contains("MANUAL") && !tags.contains("AUTOMATIC"), "outlines of a reader are not the network's");
+        let tags = hilum_ok(&["dicom", "info", "--tags", text(&at(name).join("dicom/measurements.dcm"))]);
+        assert!(tags.contains("measurements of given outlines"), "{tags}");
     }
 
     // Ground glass alone, on the grid of the series: the voxels of label 11.
@@ -147,7 +161,15 @@ fn results_are_listed_converted_and_measured_again() {
     let other = at("other").join("series");
     let wrong = hilum(&["analyze", "--quiet", text(&other), "--out", text(&at("wrong")), "--masks", text(&seg)]);
     assert_eq!(wrong.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("masks"), "{wrong:?}");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("The segmentation cannot be used"), "{wrong:?}");
+    // Another patient's lungs on the same grid, as every scan of one protocol has it.
+    hilum_ok(&["phantom", "--quiet", "--out", text(&at("stranger")), "--variant", "small", "--seed", "2"]);
+    let other = at("stranger").join("series");
+    let wrong = hilum(&["analyze", "--quiet", text(&other), "--out", text(&at("wrong")), "--masks", text(&seg)]);
+    assert_eq!(wrong.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("it is of other images"), "{wrong:?}");
+    let absent = hilum(&["analyze", text(&series), "--out", text(&at("wrong")), "--masks", "absent.dcm"]);
+    assert_eq!(absent.status.code(), Some(2));
     let without = hilum(&["dicom", "convert", text(&series), "--segment", "8", "--out", text(&out)]);
     assert_eq!(without.status.code(), Some(2));
 }
@@ -181,6 +203,22 @@ fn objects_are_sent_once_and_failures_have_their_exit_codes() {
     let said = String::from_utf8(second.stdout).unwrap();
     assert!(said.contains("1 objects sent") && said.contains(&format!("{} sent before, 1 files", count - 1)), "{said}");
     assert_eq!(came.load(Ordering::Relaxed), count + 1);
+
+    // A file that was cut short is not sent, and the peer is not blamed. Objects of one UID are named: an archive keeps one of them.
+    let whole = files_below(&series).into_iter().find(|path| path.extension().is_some_and(|e| e == "dcm")).unwrap();
+    let whole = std::fs::read(whole).unwrap();
+    let cut = at("cut.dcm");
+    std::fs::write(&cut, &whole[..whole.len() - 1000]).unwrap();
+    let refused = hilum(&["dicom", "send", "--quiet", text(&cut), "--to", &to]);
+    assert_eq!(refused.status.code(), Some(3));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("not sent: the file is cut short") && !said.contains("attempts"), "{said}");
+    let twins = ["a.dcm", "b.dcm"].map(|name| at(name));
+    twins.iter().for_each(|twin| std::fs::write(twin, &whole).unwrap());
+    let sent = hilum(&["dicom", "send", "--quiet", text(&twins[0]), text(&twins[1]), "--to", &to]);
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+    let said = String::from_utf8(sent.stderr).unwrap();
+    assert!(said.contains("2 objects have 1 SOP Instance UIDs between them"), "{said}");
     hilum_ok(&["dicom", "echo", "--to", &to]);
     assert_eq!(hilum(&["dicom", "echo", "--to", "no-port"]).status.code(), Some(2));
     let series_level = ["dicom", "query", "--from", &to, "--level", "series"];

@@ -28,7 +28,14 @@ fn an_earlier_result_is_read_back_and_compared() {
     assert!(comparison.registration.lung_dice > 0.97, "{:?}", comparison.registration);
     assert!(comparison.regions.iter().all(|r| r.trend == Some(Trend::Unchanged)), "{:?}", comparison.regions);
     let html = std::fs::read_to_string(two.join("report.html")).unwrap();
-    assert!(html.contains("Follow-up") && html.contains("Change: Axial"));
+    assert!(html.contains("Follow-up") && html.contains("Change: Axial") && html.contains("CTSS 0–25"));
+    let impression = html.split_once("id=\"impression\"").unwrap().1.split_once("</section>").unwrap().0;
+    for words in
+        ["Compared with the study of ", " now: no sure change", "The study given as earlier is this very series"]
+    {
+        assert!(impression.contains(words), "{words}: {impression}");
+    }
+    assert!(!html.contains("No slice showed enough lung"), "what is known is not explained away");
     for file in ["pictures/change-axial-1.png", "pictures/change-coronal.png", "dicom/change.dcm"] {
         assert!(two.join(file).is_file(), "{file} is missing");
     }
