@@ -57,10 +57,10 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 #[command(
-    after_help = "DIR receives findings.json, report.html, report.pdf, labels.nii.gz, pictures/*.png, dicom/*.dcm and ct-2mm.nii.gz (for\n\
-    a later --prior); with --prior also masks/change.nii.gz (1 new, 2 persisting, 3 resolved) and\n\
-    masks/prior-lesions.nii.gz (the earlier opacities on this study's grid); an earlier result there is replaced.\n\
-    Labels: 1-5 right upper, middle, lower, left upper, lower lobe; 11 ground-glass, 12 consolidation."
+    after_help = "DIR receives findings.json, report.html, report.pdf, labels.nii.gz, pictures/*.png, dicom/*.dcm and ct-2mm.nii.gz \
+    (for a later --prior); with --prior also masks/change.nii.gz (1 new, 2 persisting, 3 resolved) and masks/prior-lesions.nii.gz \
+    (the earlier opacities on this study's grid). Files of these names that are there are replaced; others stay.\n\
+    Labels: 1-5 right upper, middle, lower, left upper, lower lobe; 11 ground-glass, 12 consolidation, 13 opacity of unknown kind."
 )]
 pub(crate) struct AnalyzeArguments {
     /// A folder of DICOM files (searched recursively), one file, a ZIP, or a NIfTI in HU
