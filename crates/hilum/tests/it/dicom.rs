@@ -213,7 +213,7 @@ fn objects_are_sent_once_and_failures_have_their_exit_codes() {
     assert_eq!(refused.status.code(), Some(3));
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("not sent: the file is cut short") && !said.contains("attempts"), "{said}");
-    let twins = ["a.dcm", "b.dcm"].map(|name| at(name));
+    let twins = ["a.dcm", "b.dcm"].map(at);
     twins.iter().for_each(|twin| std::fs::write(twin, &whole).unwrap());
     let sent = hilum(&["dicom", "send", "--quiet", text(&twins[0]), text(&twins[1]), "--to", &to]);
     assert_eq!(sent.status.code(), Some(0), "{sent:?}");
