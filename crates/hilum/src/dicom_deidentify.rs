@@ -134,13 +134,20 @@ pub(crate) fn deidentify_run(a: &DeidentifyArguments, progress: &Progress) -> Re
             WrongUsage("the key identifies patients: it belongs neither into --out nor into the input".into()).into()
         );
     }
-    let mut key = if a.key.exists() { read_key(&a.key)? } else { new_key()? };
+    let was_there = a.key.exists();
+    let mut key = if was_there { read_key(&a.key)? } else { new_key()? };
+    let mut given = 0usize;
     let report =
         deidentify(&Source::from(a.input.as_path()), &crate::machine::limits(), &a.options(), &mut key, &mut |file| {
+            given += 1;
             give(&out, &file, &file.sop_instance_uid)
         });
-    // Whatever was given out is in the key, even if the run broke off.
-    write_key(&a.key, &key)?;
+    // Whatever was given out is in the key, even if the run broke off; a new key of nothing is none.
+    if was_there || given > 0 {
+        write_key(&a.key, &key)?;
+    } else if report.is_err() && is_new {
+        fs::remove_dir(&out).ok();
+    }
     let report = report.map_err(refused)?;
     output::write(&out.join("deidentification.json"), serde_json::to_string_pretty(&report)?.as_bytes())?;
     if !progress.is_silent() {

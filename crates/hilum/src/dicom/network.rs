@@ -197,6 +197,9 @@ fn node(address: &str, a: &PeerArguments) -> Result<Node> {
         (_, _, Some(file)) => Some(Credentials::Token(secret(file)?)),
         _ => None,
     };
+    if node.credentials.is_some() && address.starts_with("http://") {
+        eprintln!("warning: over http:// everybody on the way can read the password; https:// keeps it");
+    }
     Ok(node)
 }
 
@@ -352,6 +355,11 @@ pub(crate) fn query_run(a: &QueryArguments) -> Result<()> {
     {
         let text = format!("over DIMSE a search at this level is within one {missing}: add --match {missing}=UID");
         return Err(WrongUsage(text).into());
+    }
+    if matches!(node.peer, Peer::Web(_)) && matches!(level, Level::Patient) {
+        return Err(
+            WrongUsage("over DICOMweb there are studies, series and objects to search, no patients".into()).into()
+        );
     }
     let mut asked = Query::new(level, &matches).map_err(|e| WrongUsage(e.to_string()))?;
     asked.most = a.most;

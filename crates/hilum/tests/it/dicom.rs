@@ -77,6 +77,15 @@ fn what_identifies_is_taken_out_and_brought_back() {
     let beside =
         hilum(&["dicom", "deidentify", text(&series), "--out", text(&at("o2")), "--key", text(&at("o2").join("k"))]);
     assert_eq!(beside.status.code(), Some(2), "the key does not belong to what is given away");
+
+    // Of what is refused nothing stays, not even a key.
+    std::fs::create_dir(at("texts")).unwrap();
+    std::fs::write(at("texts").join("a.dcm"), "no DICOM").unwrap();
+    let none = ["dicom", "deidentify", text(&at("texts")), "--out", text(&at("o3")), "--key", text(&at("key-3.json"))]
+        .map(str::to_owned);
+    let refused = hilum(&none.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert!(!at("key-3.json").exists());
 }
 
 #[test]
@@ -223,6 +232,8 @@ fn objects_are_sent_once_and_failures_have_their_exit_codes() {
     assert_eq!(hilum(&["dicom", "echo", "--to", "no-port"]).status.code(), Some(2));
     let series_level = ["dicom", "query", "--from", &to, "--level", "series"];
     assert_eq!(hilum(&series_level).status.code(), Some(2), "a study has to be named");
+    let patients = ["dicom", "query", "--from", "http://127.0.0.1:1/dicom-web", "--level", "patient"];
+    assert_eq!(hilum(&patients).status.code(), Some(2), "no peer is asked for what DICOMweb has not");
     assert_eq!(
         hilum(&["dicom", "query", "--from", &to]).status.code(),
         Some(3),
