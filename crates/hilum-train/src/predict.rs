@@ -57,26 +57,34 @@ impl<'a> Predictor<'a> {
         let histograms = Mutex::new(vec![LogitHistogram::default(); outputs.len()]);
         // The lungs first: what is counted of the others lies within.
         let lung = self.structures.lung();
+        // A cropped picture goes on as its edge, as in training; what a network would be given beyond it otherwise is black.
+        let [_, rows, columns] = self.runtime.graph().size_divisor();
+        let canvas =
+            if volume[0].whole { size } else { [size[0].next_multiple_of(rows), size[1].next_multiple_of(columns)] };
         let order: Vec<usize> = lung.into_iter().chain((0..outputs.len()).filter(|at| lung != Some(*at))).collect();
         let input_channels = self.runtime.graph().input_channels();
         let fill = |index: usize, out: &mut [f32]| {
             let spacing_mm = volume[0].spacing_mm.map(|mm| mm[0]);
             let seen = input.slices_seen(input_channels, index, volume.len(), spacing_mm);
-            for (seen, out) in seen.zip(out.chunks_exact_mut(size[0] * size[1])) {
+            for (seen, out) in seen.zip(out.chunks_exact_mut(canvas[0] * canvas[1])) {
                 let greys: Vec<f32> = volume[seen].image.iter().map(|v| input.grey_from_8_bit(*v)).collect();
-                out.iter_mut().enumerate().for_each(|(i, out)| *out = scale.seen(&greys, i / size[1], i % size[1]));
+                out.iter_mut().enumerate().for_each(|(i, out)| {
+                    let [row, column] = [(i / canvas[1]).min(size[0] - 1), (i % canvas[1]).min(size[1] - 1)];
+                    *out = scale.seen(&greys, row, column);
+                });
             }
         };
         let take = |index: usize, logits: &[f32]| {
-            let plane = size[0] * size[1];
+            let plane = canvas[0] * canvas[1];
             let truth = &volume[index].labels;
             let mut predicted = vec![0u8; width * height];
             let mut counted = vec![LogitHistogram::default(); outputs.len()];
             for bit in order.iter().copied() {
                 let threshold = outputs[bit].logit_threshold();
-                let logits = &logits[bit * plane..][..plane];
+                let lines = logits[bit * plane..][..plane].chunks_exact(canvas[1]).take(size[0]);
+                let logits: Vec<f32> = lines.flat_map(|line| &line[..size[1]]).copied().collect();
                 for (i, label) in predicted.iter_mut().enumerate() {
-                    let logit = scale.said(logits, i / width, i % width);
+                    let logit = scale.said(&logits, i / width, i % width);
                     *label |= u8::from(logit >= threshold) << bit;
                     let within = |lung: usize| bit == lung || (*label | truth[i]) >> lung & 1 == 1;
                     if lung.is_none_or(within) {
@@ -92,7 +100,7 @@ impl<'a> Predictor<'a> {
             slice_logits.lock().expect(held)[index] = reached;
             histograms.lock().expect(held).iter_mut().zip(&counted).for_each(|(all, own)| all.join(own));
         };
-        run_slices(self.runtime, volume.len(), size, 0.0, fill, take)?;
+        run_slices(self.runtime, volume.len(), canvas, 0.0, fill, take)?;
         let done = "no thread panicked";
         Ok(Prediction {
             labels: labels.into_inner().expect(done),
