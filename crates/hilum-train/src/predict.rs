@@ -76,13 +76,16 @@ impl<'a> Predictor<'a> {
         };
         let take = |index: usize, logits: &[f32]| {
             let plane = canvas[0] * canvas[1];
+            let in_frame = |bit: usize| -> Vec<f32> {
+                let lines = logits[bit * plane..][..plane].chunks_exact(canvas[1]).take(size[0]);
+                lines.flat_map(|line| &line[..size[1]]).copied().collect()
+            };
             let truth = &volume[index].labels;
             let mut predicted = vec![0u8; width * height];
             let mut counted = vec![LogitHistogram::default(); outputs.len()];
             for bit in order.iter().copied() {
                 let threshold = outputs[bit].logit_threshold();
-                let lines = logits[bit * plane..][..plane].chunks_exact(canvas[1]).take(size[0]);
-                let logits: Vec<f32> = lines.flat_map(|line| &line[..size[1]]).copied().collect();
+                let logits = in_frame(bit);
                 for (i, label) in predicted.iter_mut().enumerate() {
                     let logit = scale.said(&logits, i / width, i % width);
                     *label |= u8::from(logit >= threshold) << bit;
@@ -92,8 +95,8 @@ impl<'a> Predictor<'a> {
                     }
                 }
             }
-            let mut lesion = logits[self.structures.target() * plane..][..plane].to_vec();
-            let at = plane.saturating_sub(SLICE_PIXELS);
+            let mut lesion = in_frame(self.structures.target());
+            let at = lesion.len().saturating_sub(SLICE_PIXELS);
             let reached = *lesion.select_nth_unstable_by(at, f32::total_cmp).1;
             let held = "no thread panics while it holds the results";
             labels.lock().expect(held)[index] = predicted;
