@@ -11,6 +11,9 @@ use crate::cases::Layout;
 use crate::config::{Side, Split};
 use crate::evaluate::{EvaluateOptions, Evaluation, evaluate_on};
 
+/// Fewer held-out patients say nothing of the mean that decides whether 8-bit convolutions are a model's default.
+const PATIENTS_MIN: usize = 3;
+
 /// Our engine, watched while it runs.
 #[derive(Debug)]
 struct Watched {
@@ -56,7 +59,8 @@ impl Runtime for Watched {
 /// measured; their split is not looked at.
 ///
 /// # Errors
-/// As [`evaluate`](crate::evaluate()); and if this processor has no instructions for 8-bit convolutions.
+/// As [`evaluate`](crate::evaluate()); [`TrainError::Config`] if fewer than three patients of the set are held out; and if this
+/// processor has no instructions for 8-bit convolutions.
 pub fn measure_int8(
     layout: Layout,
     folder: &Path,
@@ -67,15 +71,21 @@ pub fn measure_int8(
 ) -> Result<(Int8, [Evaluation; 2]), TrainError> {
     let engine_options = EngineOptions { threads: options.threads, ..EngineOptions::default() };
     let plain = Engine::new(&model.graph, &model.weights, engine_options)?;
-    let watched = Watched { engine: plain, seen: Mutex::default(), failed: Mutex::default() };
     let of = |side| EvaluateOptions { split: Some((split.clone(), side)), ..options.clone() };
-    let seen = evaluate_on(&watched, layout, folder, model, &of(Side::Train), &|share| progress(share * 0.6))?;
-    let Watched { engine: plain, seen: calibration, .. } = watched;
-    let calibration = calibration.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let held_out = of(Side::HoldOut);
+    let before = evaluate_on(&plain, layout, folder, model, &held_out, &|share| progress(share * 0.2))?;
+    if before.patients.len() < PATIENTS_MIN {
+        return Err(TrainError::Config(format!(
+            "split: what 8-bit convolutions cost takes {PATIENTS_MIN} held-out patients or more; of {} it holds out {}",
+            before.data_set,
+            before.patients.len()
+        )));
+    }
+    let watched = Watched { engine: plain, seen: Mutex::default(), failed: Mutex::default() };
+    let seen = evaluate_on(&watched, layout, folder, model, &of(Side::Train), &|share| progress(0.2 + share * 0.6))?;
+    let calibration = watched.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     let small = EngineOptions { precision: Precision::Int8, ..engine_options };
     let small = Engine::with_calibration(&model.graph, &model.weights, small, &calibration)?;
-    let held_out = of(Side::HoldOut);
-    let before = evaluate_on(&plain, layout, folder, model, &held_out, &|share| progress(0.6 + share * 0.2))?;
     let after = evaluate_on(&small, layout, folder, model, &held_out, &|share| progress(0.8 + share * 0.2))?;
     let int8 = Int8 {
         measured_on: format!(

@@ -176,7 +176,82 @@ fn interpolated(plane: &[f32], size: [usize; 2], factor: usize, row: usize, colu
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use hilum_nn::{EngineError, Graph};
+
     use super::*;
+
+    /// Keeps what it is shown, and finds everything beyond a frame of 10 rows and 21 columns and nothing within.
+    #[derive(Debug)]
+    struct Watcher {
+        graph: Graph,
+        shown: Mutex<Vec<f32>>,
+    }
+
+    impl Runtime for Watcher {
+        fn name(&self) -> String {
+            "watcher".into()
+        }
+
+        fn graph(&self) -> &Graph {
+            &self.graph
+        }
+
+        fn run_each(
+            &self,
+            [_, rows, columns]: [usize; 3],
+            _count: usize,
+            fill: &(dyn Fn(usize, &mut [f32]) + Sync),
+            take: &(dyn Fn(usize, &[f32]) + Sync),
+        ) -> Result<(), EngineError> {
+            let mut shown = vec![0.0; self.graph.input_channels() * rows * columns];
+            fill(0, &mut shown);
+            *self.shown.lock().unwrap() = shown;
+            let beyond = |i: usize| i % (rows * columns) / columns >= 10 || i % columns >= 21;
+            let logits = (0..self.graph.output_channels() * rows * columns).map(|i| if beyond(i) { 9.0 } else { -9.0 });
+            take(0, &logits.collect::<Vec<f32>>());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn cropped_pictures_go_on_as_their_edge_and_whole_ones_as_air() {
+        let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/pneumonia-ct/card.toml");
+        let model = crate::read_model(&card).unwrap();
+        let watcher = Watcher { graph: model.graph.clone(), shown: Mutex::default() };
+        let [_, rows, columns] = model.graph.size_divisor();
+        let canvas = [10usize.next_multiple_of(rows), 21usize.next_multiple_of(columns)];
+        let image: Vec<u8> = (0..210).map(|i| 100 + (i / 21 * 7 + i % 21) as u8).collect();
+        for whole in [false, true] {
+            let picture = Slice {
+                patient: "p".into(),
+                volume: "v".into(),
+                index: 0,
+                width: 21,
+                height: 10,
+                image: image.clone(),
+                labels: vec![0; 210],
+                known: 0b111,
+                pixel: 1.0,
+                whole,
+                spacing_mm: None,
+                scanner: None,
+            };
+            let said = Predictor::new(&watcher, &model).unwrap().predict(&[picture]).unwrap();
+            assert!(said.labels[0].iter().all(|label| *label == 0), "what is said beyond the frame does not count");
+            assert_eq!(said.slice_logits, [-9.0]);
+            let shown = watcher.shown.lock().unwrap();
+            assert_eq!(shown.len(), model.graph.input_channels() * canvas[0] * canvas[1]);
+            for (i, grey) in shown.iter().enumerate() {
+                let [row, column] = [i % (canvas[0] * canvas[1]) / canvas[1], i % canvas[1]];
+                let edge = image[row.min(9) * 21 + column.min(20)];
+                let expected =
+                    if whole && (row > 9 || column > 20) { 0.0 } else { model.card.input.grey_from_8_bit(edge) };
+                assert_eq!(*grey, expected, "whole: {whole}, row {row}, column {column}");
+            }
+        }
+    }
 
     #[test]
     fn images_meet_the_network_at_its_own_scale() {

@@ -108,12 +108,13 @@ fn training_evaluating_and_quantising_unpack_in_workers() {
     for (arguments, must_succeed) in [
         (vec!["evaluate", data, "--quiet"], true),
         (vec!["train", config, "--out", out, "--rehearse", "--quiet"], true),
-        // Where the processor has no instructions for 8-bit numbers this ends in an error, after the set was read.
+        // One held-out patient is too few to make 8-bit convolutions the default: an error, after the set was read.
         (vec!["models", "quantise", card, "--data", data, "--split", config, "--quiet"], false),
     ] {
         let (output, seen) = run(&arguments, folder.path());
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() || !must_succeed, "{arguments:?}: {said}");
+        assert_eq!(output.status.success(), must_succeed, "{arguments:?}: {said}");
+        assert!(must_succeed || said.contains("3 held-out patients or more"), "{said}");
         assert!(seen, "{arguments:?} started no worker: {said}");
     }
 }
