@@ -81,8 +81,8 @@ fn summary<'a>(findings: &Findings, language: Language) -> Section<'a> {
         let co_rads = &findings.scores.co_rads;
         if co_rads.grade.is_some() && !co_rads.reasons.is_empty() {
             let title = format!("{} (CO-RADS)", Phrase::Reasons.text(language));
-            let reasons: Vec<&str> = co_rads.reasons.iter().map(|r| r.text.as_str()).collect();
-            let items = vec![Text::english(reasons.join(" "), language), Phrase::NotADiagnosis.text(language).into()];
+            let reasons = Text::of_sentences(co_rads.reasons.iter().map(|r| r.text.as_str()), language);
+            let items = vec![reasons, Phrase::NotADiagnosis.text(language).into()];
             blocks.push(Block::List { title, items });
         }
     }

@@ -5,6 +5,7 @@ use crate::Language;
 use crate::canvas::Rgb;
 use crate::chart::Chart;
 use crate::picture::Picture;
+use crate::sentences;
 
 /// The whole report.
 pub(crate) struct Document<'a> {
@@ -143,9 +144,23 @@ pub(crate) struct Cell {
 }
 
 impl Text {
-    /// A sentence that `Findings` carries, which is English.
+    /// A sentence that `Findings` carries, which is English: translated if there is a translation.
     pub(crate) fn english(text: impl Into<String>, language: Language) -> Self {
-        Self { text: text.into(), is_foreign: language != Language::English }
+        let text = text.into();
+        match language {
+            Language::English => text.into(),
+            _ => match sentences::translated(&text, language) {
+                Some(translated) => translated.into(),
+                None => Self { text, is_foreign: true },
+            },
+        }
+    }
+
+    /// Several of them, one after the other.
+    pub(crate) fn of_sentences<'a>(all: impl IntoIterator<Item = &'a str>, language: Language) -> Self {
+        let all: Vec<Self> = all.into_iter().map(|text| Self::english(text, language)).collect();
+        let is_foreign = all.iter().any(|text| text.is_foreign);
+        Self { text: all.iter().map(|text| text.text.as_str()).collect::<Vec<_>>().join(" "), is_foreign }
     }
 }
 

@@ -252,7 +252,8 @@ fn reservations(findings: &Findings, language: Language) -> Vec<Text> {
     let cautions = findings.follow_up.iter().flat_map(|follow_up| &follow_up.cautions);
     let cautions = cautions.filter(|n| n.severity == Severity::Severe).map(|note| (Phrase::CheckByEye, note));
     for (phrase, note) in severe.map(|note| (phrase, note)).chain(cautions) {
-        let text = Text::english(phrase.fill(language, &[("text", &note.text)]), language);
+        let Text { text, is_foreign } = Text::english(&note.text, language);
+        let text = Text { text: phrase.fill(language, &[("text", &text)]), is_foreign };
         if !said.contains(&text) {
             said.push(text);
         }

@@ -14,8 +14,8 @@
 //! Both formats are written from one `Document` (sections of text, tables, charts and pictures), so that they say the
 //! same. All words live in one table, `wording`, for every [`Language`].
 //!
-//! Sentences that `Findings` itself carries (notes, reasons, definitions, limits of models) are English and are shown
-//! as they are, marked as English where the report is not.
+//! Sentences that `Findings` itself carries (notes, reasons, definitions, limits of models) are English. `sentences` has those of
+//! notes and reasons in every language; what it lacks is shown as it is, marked as English where the report is not.
 
 mod canvas;
 mod chart;
@@ -30,6 +30,7 @@ mod palette;
 mod pdf;
 mod picture;
 mod report;
+mod sentences;
 mod subject;
 mod wording;
 
