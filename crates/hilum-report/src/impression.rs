@@ -164,7 +164,7 @@ fn extent(findings: &Findings, language: Language) -> String {
     if attributes.is_empty() {
         return Phrase::OpacitiesPlain.fill(language, &[("ml", &ml), ("percent", &percent)]);
     }
-    let values = [("ml", ml.as_str()), ("percent", &percent), ("attributes", &attributes.join("; "))];
+    let values = [("ml", ml.as_str()), ("percent", &percent), ("attributes", &attributes.join(language.semicolon()))];
     Phrase::Opacities.fill(language, &values)
 }
 

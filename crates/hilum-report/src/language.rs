@@ -66,6 +66,11 @@ impl Language {
         text
     }
 
+    /// Between parts of a list; French sets a space before it.
+    pub(crate) fn semicolon(self) -> &'static str {
+        if self == Self::French { "\u{a0}; " } else { "; " }
+    }
+
     /// A whole number.
     pub(crate) fn count(self, value: usize) -> String {
         self.number(value as f64, 0)

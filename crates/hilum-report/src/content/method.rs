@@ -31,7 +31,7 @@ pub(super) fn study<'a>(findings: &Findings, language: Language) -> Section<'a> 
         format!("{between} {slice}\u{a0}mm, {pixel} {row} × {column}\u{a0}mm")
     });
     let grid: Vec<String> = [slices, spacing].into_iter().flatten().collect();
-    fact(Phrase::Slices, (!grid.is_empty()).then(|| grid.join("; ").into()));
+    fact(Phrase::Slices, (!grid.is_empty()).then(|| grid.join(language.semicolon()).into()));
     fact(Phrase::Orientation, series.orientation.as_ref().map(|t| Text::english(t, language)));
     fact(Phrase::StudyUid, series.study_uid.clone().map(Text::from));
     fact(Phrase::SeriesUid, series.series_uid.clone().map(Text::from));

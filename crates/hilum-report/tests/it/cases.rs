@@ -49,7 +49,7 @@ pub(crate) fn covid_like() -> Findings {
     f.scores.co_rads.grade = Some(5);
     f.scores.co_rads.reasons = vec![Reason::new("bilateral", "Both lungs are involved.")];
     f.triage.priority = Some(Priority::Soon);
-    f.triage.reason = Some("The pattern suggests CO-RADS 5.".to_string());
+    f.triage.reason = Some("The pattern suggests CO-RADS 5: the patient may have to be isolated.".to_string());
     f
 }
 
